@@ -1,0 +1,91 @@
+"""Messages to bytes, and the sizes that both directions must keep (BEP 3 "peer messages", BEP 6, BEP 10).
+
+Knows nothing of state: `peer_wire` says when a message may be sent or received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.units import BLOCK_SIZE, KIB
+
+CHOKE: Final = 0
+UNCHOKE: Final = 1
+INTERESTED: Final = 2
+NOT_INTERESTED: Final = 3
+HAVE: Final = 4
+BITFIELD: Final = 5
+REQUEST: Final = 6
+PIECE: Final = 7
+CANCEL: Final = 8
+SUGGEST: Final = 13
+HAVE_ALL: Final = 14
+HAVE_NONE: Final = 15
+REJECT: Final = 16
+ALLOWED_FAST: Final = 17
+EXTENDED: Final = 20
+
+REQUEST_MAX: Final = 128 * KIB
+"""Longest block in bytes that a peer may ask for. Everybody asks for 16 KiB; 128 KiB is what the clients
+in use still serve, and more would let one message pull a large read."""
+
+PIECE_BODY_MAX: Final = BLOCK_SIZE + 9
+"""Longest `piece` frame after its length prefix: id, index, begin and one block, since we never ask for more."""
+
+EXTENDED_BODY_MAX: Final = 256 * KIB
+"""Longest `extended` frame after its length prefix, in bytes: far above any PEX or metadata message, and 200 peers that
+announce such a one and trickle cost 50 MB."""
+
+UNKNOWN_BODY_MAX: Final = BLOCK_SIZE + 9
+"""Longest frame of an unknown kind that is skipped rather than refused, in bytes."""
+
+PIECE_HEADER_SIZE: Final = 13
+
+PREFIX: Final = Struct("!I")
+HEADER: Final = Struct("!IB")
+ONE_INDEX: Final = Struct("!IBI")
+PIECE_HEADER: Final = Struct("!IBII")
+BLOCK: Final = Struct("!IBIII")
+BLOCK_BODY: Final = Struct("!III")
+
+KEEP_ALIVE: Final = b"\0\0\0\0"
+
+BlockTuple = tuple[int, int, int]
+"""(index, begin, length): `Request`, or any NamedTuple of that shape."""
+
+_PIECE_PREFIX = PIECE_HEADER.pack
+
+
+def bare(ident: int) -> bytes:
+    """A message of nothing but its id."""
+    return HEADER.pack(1, ident)
+
+
+def with_index(ident: int, indices: Iterable[int]) -> bytes:
+    """One message for each piece, end to end: have, suggest, allowed fast."""
+    pack = ONE_INDEX.pack
+    return b"".join([pack(5, ident, index) for index in indices])
+
+
+def with_blocks(ident: int, blocks: Iterable[BlockTuple]) -> bytes:
+    """One message for each block, end to end: request, cancel, reject."""
+    pack = BLOCK.pack
+    return b"".join([pack(13, ident, index, begin, length) for index, begin, length in blocks])
+
+
+def piece_header(index: int, begin: int, length: int) -> bytes:
+    """The 13 bytes that go before a block of `length` bytes."""
+    return _PIECE_PREFIX(length + 9, PIECE, index, begin)
+
+
+def bitfield(bits: Bitfield) -> bytes:
+    raw = bits.to_bytes()
+    return HEADER.pack(1 + len(raw), BITFIELD) + raw
+
+
+def extended(ident: int, payload: bytes) -> bytes:
+    """An extension message; `ident` is the number that the receiver chose, 0 for the handshake (BEP 10)."""
+    return HEADER.pack(2 + len(payload), EXTENDED) + bytes((ident,)) + payload
