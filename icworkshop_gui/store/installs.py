@@ -1,0 +1,319 @@
+"""Installed files: made from blobs for the game, checked, taken away again.
+
+A folder appears whole or not at all. What the player or the game put beside our files is theirs and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from icworkshop_gui.core.catalog import PackageRef
+from icworkshop_gui.core.errors import FormatError, StorageError, StorageFault
+from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.formats.archive import ArchiveEntry, iter_content
+from icworkshop_gui.formats.icpkg import read_package
+from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
+from icworkshop_gui.store.blobs import BlobStore
+from icworkshop_gui.store.clone import EVERY_WAY, How, make_file
+from icworkshop_gui.store.disk import require_space, storage_error
+from icworkshop_gui.store.durable import disk_errors, remove_tree, sync_files, sync_folder
+from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, hash_file, never, no_progress
+from icworkshop_gui.store.layout_file import LayoutFile
+from icworkshop_gui.store.packages import Packages
+from icworkshop_gui.store.safe_open import open_below, remove_below
+
+log = logging.getLogger("icw.store")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageCheck:
+    """What a verification found."""
+
+    files: int
+    """Of the package."""
+    bad: tuple[str, ...] = ()
+    """Paths whose bytes are missing or wrong, in the store or in the installed folder."""
+    lost: tuple[BlobId, ...] = ()
+    """Blobs that must be downloaded again. Where there are none, another `install` mends what is bad."""
+
+
+class Installs:
+    """Thread-safe; one installation at a time. Methods raise StorageError, and NotFound for unknown packages."""
+
+    def __init__(self, packages: Packages, blobs: BlobStore, wall: Callable[[], float]) -> None:
+        self._packages = packages
+        self._blobs = blobs
+        self._wall = wall
+        self._lock = threading.Lock()
+
+    def install(
+        self,
+        ref: PackageRef,
+        target: Path,
+        *,
+        ways: tuple[How, ...] = EVERY_WAY,
+        progress: Progress = no_progress,
+        cancel: Cancel = never,
+    ) -> How:
+        """Make `target` hold the files of the package; the costliest way that had to be taken.
+
+        `progress` is told the bytes done. Repeat it to mend damaged files. FormatError when the package is none;
+        Cancelled leaves what was there before.
+        """
+        with self._lock:
+            self._packages.get(ref)
+            target = Path(os.path.abspath(target))
+            # Remembered before the first file is made, so that nothing is ever left behind unknown.
+            self._packages.update(ref, folder=str(target), how="")
+            with disk_errors():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                outdated = self._release_folder(ref, target)
+                _recover(target, outdated)
+            fresh = _beside(target, "new")
+            try:
+                with disk_errors():
+                    fresh.mkdir()
+                how, paths = self._fill(ref, fresh, ways, progress, cancel)
+                with disk_errors():
+                    _swap(fresh, target, paths | outdated)
+            except BaseException:
+                with disk_errors():
+                    remove_tree(fresh)
+                raise
+            self._packages.update(ref, how=how.value, installed_at=self._wall())
+            return how
+
+    def _release_folder(self, ref: PackageRef, target: Path) -> set[tuple[str, ...]]:
+        """Every path in the folder that some release of ours made; other releases own it no more."""
+        outdated: set[tuple[str, ...]] = set()
+        for record in self._packages.in_folder(target):
+            outdated |= self._paths(record.ref)
+            if record.ref != ref:
+                self._packages.update(record.ref, folder="", how="")
+        return outdated
+
+    def _fill(
+        self, ref: PackageRef, fresh: Path, ways: tuple[How, ...], progress: Progress, cancel: Cancel
+    ) -> tuple[How, set[tuple[str, ...]]]:
+        used: set[How] = set()
+        paths: set[tuple[str, ...]] = set()
+        unpacked: list[Path] = []
+        done = 0
+        with self._opened(ref) as (file, skeleton, entries):
+            segments = _segments(skeleton)
+            require_space(fresh, sum(entry.size for entry in entries if _segment_of(entry, segments) is None))
+            for entry in entries:
+                if cancel():
+                    raise Cancelled
+                path = tuple(entry.path.split("/"))
+                target = fresh.joinpath(*path)
+                with disk_errors():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                segment = _segment_of(entry, segments)
+                if segment is not None:
+                    if not self._blobs.has(segment.sha256):
+                        raise StorageError(StorageFault.CHANGED, str(self._blobs.path(segment.sha256)))
+                    with disk_errors():
+                        used.add(make_file(self._blobs.path(segment.sha256), target, ways))
+                else:
+                    with disk_errors(), open(target, "xb") as out:
+                        for chunk in iter_content(file, entry):
+                            if cancel():
+                                raise Cancelled
+                            out.write(chunk)
+                    unpacked.append(target)
+                paths.add(path)
+                done += entry.size
+                progress(done)
+        with disk_errors():
+            sync_files(unpacked)
+        for way in (How.COPY, How.LINK, How.REFLINK):
+            if way in used:
+                return way, paths
+        return How.COPY, paths
+
+    def remove(self, ref: PackageRef) -> None:
+        """Out of the library and out of the game's folder; its blobs stay for `undo_remove`, until `purge`."""
+        with self._lock:
+            record = self._packages.get(ref)
+            if record.removed_at is None:
+                record = self._packages.update(ref, removed_at=self._wall())
+            self._remove_files(ref, record.folder)
+
+    def undo_remove(self, ref: PackageRef) -> None:
+        """Back again, with its files where they were."""
+        record = self._packages.update(ref, removed_at=None)
+        if record.folder:
+            self.install(ref, Path(record.folder))
+
+    def purge(self, ref: PackageRef) -> None:
+        """Take it out for good; the sweep frees the blobs that nothing else needs."""
+        with self._lock:
+            self._remove_files(ref, self._packages.get(ref).folder)
+            self._packages.forget(ref)
+
+    def _remove_files(self, ref: PackageRef, folder: str) -> None:
+        if not folder:
+            return
+        target = Path(folder)
+        with disk_errors():
+            paths = self._paths(ref)
+            _recover(target, paths)
+            for path in paths:
+                remove_below(target, path)
+            try:
+                os.rmdir(target)
+            except OSError:
+                log.info("event=folder-kept reason=foreign-files")
+
+    def _paths(self, ref: PackageRef) -> set[tuple[str, ...]]:
+        """Every path that an installation makes, as far as that can still be told when blobs are gone."""
+        try:
+            with self._opened(ref) as (_, _, entries):
+                return {tuple(entry.path.split("/")) for entry in entries}
+        except (StorageError, FormatError):
+            files = self._packages.skeleton(ref).files
+            return {tuple(file.path.split("/")) for file in files if file.path} | {("manifest.yaml",)}
+
+    def verify(self, ref: PackageRef, *, progress: Progress = no_progress, cancel: Cancel = never) -> PackageCheck:
+        """Hash every blob of the package and every installed file. A bad blob goes to quarantine. Cancelled."""
+        record = self._packages.get(ref)
+        skeleton = self._packages.skeleton(ref)
+        bad: set[str] = set()
+        lost: dict[BlobId, None] = {}
+        done = 0
+        seen: dict[BlobId, bool] = {}
+        for file in skeleton.files:
+            if file.sha256 not in seen:
+                seen[file.sha256] = self._blobs.verify(file.sha256, progress=_shifted(progress, done), cancel=cancel)
+            done += file.size
+            progress(done)
+            if not seen[file.sha256]:
+                bad.add(file.path or ref.file_name)
+                lost[file.sha256] = None
+        if lost:
+            self._packages.update(ref, damaged=True)
+            return PackageCheck(files=len(skeleton.files), bad=tuple(sorted(bad)), lost=tuple(lost))
+        with self._opened(ref) as (package, _, entries):
+            if record.is_installed and record.removed_at is None:
+                segments = _segments(skeleton)
+                for entry in entries:
+                    if cancel():
+                        raise Cancelled
+                    if not self._is_right(Path(record.folder), entry, _segment_of(entry, segments), package):
+                        bad.add(entry.path)
+            return PackageCheck(files=len(entries), bad=tuple(sorted(bad)))
+
+    def _is_right(self, folder: Path, entry: ArchiveEntry, segment: FileSegment | None, package: BinaryIO) -> bool:
+        path = tuple(entry.path.split("/"))
+        try:
+            fd = open_below(folder, path, write=False)
+        except OSError as error:
+            if storage_error(error).fault in (StorageFault.GONE, StorageFault.DENIED):
+                return False
+            raise storage_error(error) from error
+        with disk_errors(), open(fd, "rb", buffering=0) as file:
+            stat = os.fstat(fd)
+            if stat.st_size != entry.size:
+                return False
+            if segment is not None:
+                blob = os.stat(self._blobs.path(segment.sha256))
+                if (stat.st_dev, stat.st_ino) == (blob.st_dev, blob.st_ino):
+                    return True
+                return hash_file(folder.joinpath(*path))[0] == segment.sha256
+            wanted = hashlib.sha256()
+            for chunk in iter_content(package, entry):
+                wanted.update(chunk)
+            return hashlib.file_digest(file, "sha256").digest() == wanted.digest()
+
+    def _opened(self, ref: PackageRef) -> _OpenPackage:
+        return _OpenPackage(self._packages, ref)
+
+
+class _OpenPackage:
+    """The package as a file, its skeleton and its checked entries, while a `with` lasts."""
+
+    def __init__(self, packages: Packages, ref: PackageRef) -> None:
+        self._skeleton = packages.skeleton(ref)
+        self._storage = packages.seed_storage(ref)
+
+    def __enter__(self) -> tuple[BinaryIO, Skeleton, tuple[ArchiveEntry, ...]]:
+        file = cast("BinaryIO", LayoutFile(self._storage))
+        try:
+            return file, self._skeleton, read_package(file).entries
+        except BaseException:
+            self._storage.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._storage.close()
+
+
+def _segments(skeleton: Skeleton) -> dict[int, FileSegment]:
+    """By offset in the package. Their paths are not used: the archive's own, covered by its SHA-256, are the truth."""
+    return {offset: segment for offset, segment in skeleton.with_offsets() if isinstance(segment, FileSegment)}
+
+
+def _segment_of(entry: ArchiveEntry, segments: dict[int, FileSegment]) -> FileSegment | None:
+    """The segment that is exactly this file's content; None for a file that must be unpacked."""
+    segment = segments.get(entry.offset)
+    return segment if segment is not None and entry.is_stored and segment.size == entry.size and segment.path else None
+
+
+def _shifted(progress: Progress, start: int) -> Progress:
+    return lambda done: progress(start + done)
+
+
+def _beside(target: Path, word: str) -> Path:
+    return target.with_name(f".{target.name}.icw-{word}")
+
+
+def _swap(fresh: Path, target: Path, ours: set[tuple[str, ...]]) -> None:
+    """Put `fresh` in the place of `target`; files of the old folder that are not ours move along."""
+    old = _beside(target, "old")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise FileExistsError(f"{target} is not a folder")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(fresh, target)
+    sync_folder(target.parent)
+    _move_along(old, target, ours)
+
+
+def _move_along(old: Path, target: Path, ours: set[tuple[str, ...]]) -> None:
+    """Move what is not ours from the old folder into the new one, and delete the rest."""
+    if not old.is_dir():
+        return
+    for path in list(_files_below(old)):
+        place = target.joinpath(*path)
+        if path not in ours and not os.path.lexists(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(old.joinpath(*path), place)
+    remove_tree(old)
+
+
+def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            for path in _files_below(Path(entry.path)):
+                yield (entry.name, *path)
+        else:
+            yield (entry.name,)
+
+
+def _recover(target: Path, ours: set[tuple[str, ...]]) -> None:
+    """Undo or complete a swap that a crash interrupted."""
+    old = _beside(target, "old")
+    if old.is_dir() and not old.is_symlink():
+        if os.path.lexists(target):
+            _move_along(old, target, ours)
+        else:
+            os.replace(old, target)
+    remove_tree(_beside(target, "new"))
