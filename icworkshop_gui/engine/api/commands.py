@@ -1,0 +1,250 @@
+"""Wishes. Each is a frozen dataclass whose generic argument is the type of its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from icworkshop_gui.core.address import Endpoint
+from icworkshop_gui.core.catalog import (
+    PackageDetail,
+    PackageId,
+    PackageRef,
+    SearchPage,
+    SearchQuery,
+)
+from icworkshop_gui.core.ids import TransferId
+from icworkshop_gui.core.priority import Tier
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Command(Generic[R_co]):
+    """A wish whose answer is an `R_co`. Raises a WorkshopError through the future when it cannot be."""
+
+    __slots__ = ()
+
+
+# --- catalog -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Command[SearchPage]):
+    """One page of the catalog, from every configured source; offline: from what was seen before."""
+
+    query: SearchQuery
+
+
+@dataclass(frozen=True, slots=True)
+class GetPackage(Command[PackageDetail]):
+    """The page of one package; `version` empty means the newest."""
+
+    package: PackageId
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GetPreview(Command[bytes]):
+    """The encoded picture with this SHA-256 (hex), checked against it. NotFound when there is none."""
+
+    package: PackageId
+    version: str
+    sha256: str
+
+
+# --- transfers -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Install(Command[TransferId]):
+    """Fetch a release and what it needs, verify, put into the library. `version` empty: the newest."""
+
+    package: PackageId
+    version: str = ""
+    tier: Tier = Tier.USER_REQUESTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTorrent(Command[TransferId]):
+    """Any torrent, into or from a plain folder. Conflict when its info-hash is running already."""
+
+    metainfo: bytes
+    """A whole .torrent file."""
+    folder: Path
+    """Files go to `folder/name…` as the torrent says."""
+    tier: Tier = Tier.USER_REQUESTED
+    seed_only: bool = False
+    """Check what is there and share it; never write, never download."""
+    trust_existing: bool = False
+    """With `seed_only`: the caller has just verified the files, so do not read them again."""
+    paused: bool = False
+    use_trackers: bool = True
+    peers: tuple[Endpoint, ...] = ()
+    web_seeds: tuple[str, ...] = ()
+    """Whole-file HTTP(S) addresses, single-file torrents only."""
+    extra_trackers: tuple[str, ...] = ()
+    limit_down: int | None = None
+    limit_up: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddPeers(Command[None]):
+    """Peers that the caller knows of."""
+
+    transfer: TransferId
+    peers: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Command[None]):
+    """Paused by the user until Resume. Empty `transfers`: all."""
+
+    transfers: tuple[TransferId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Command[None]):
+    """Go on. Empty `transfers`: all."""
+
+    transfers: tuple[TransferId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartNow(Command[None]):
+    """Past the queue: a slot is made, whatever the number of running transfers."""
+
+    transfer: TransferId
+
+
+@dataclass(frozen=True, slots=True)
+class SetTier(Command[None]):
+    transfers: tuple[TransferId, ...]
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Command[None]):
+    """To this position (0 = first) within its tier."""
+
+    transfer: TransferId
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Command[None]):
+    """Stop and take off the list. Bytes already here stay for a while, for UndoCancel, unless `delete`."""
+
+    transfer: TransferId
+    delete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoCancel(Command[None]):
+    """Within the undo window (60 s) after Cancel."""
+
+    transfer: TransferId
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFinished(Command[None]):
+    """Take finished transfers off the list of downloads; they stay in the library and go on sharing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck(Command[None]):
+    """Read everything again and verify it."""
+
+    transfer: TransferId
+
+
+@dataclass(frozen=True, slots=True)
+class SetTransferLimits(Command[None]):
+    """Bytes per second; None is unlimited, 0 is nothing."""
+
+    transfer: TransferId
+    down: int | None
+    up: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Command[None]):
+    """Whose `TransferDetail` snapshots shall carry; None for nobody's."""
+
+    transfer: TransferId | None
+
+
+# --- library -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """What a verification of an installed package found."""
+
+    files: int
+    bad: tuple[str, ...] = ()
+    """Paths whose bytes are missing or wrong."""
+    repaired: bool = False
+    """A repair download was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPackage(Command[VerifyReport]):
+    """Hash every file of an installed package; start a download of what is bad when `repair`."""
+
+    ref: PackageRef
+    repair: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePackage(Command[None]):
+    """Take it out of the library at once; its bytes go after the undo window (60 s).
+
+    Conflict, with the names, when another installed package needs it and `force` is False.
+    """
+
+    ref: PackageRef
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRemove(Command[None]):
+    ref: PackageRef
+
+
+@dataclass(frozen=True, slots=True)
+class SetPackageSharing(Command[None]):
+    """Share this package with others, or do not."""
+
+    ref: PackageRef
+    sharing: bool
+
+
+# --- settings and life ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetSetting(Command[None]):
+    """One setting of the table, from its text form; UserError with the reason when it does not fit."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetSharing(Command[None]):
+    """The seeding switch: when off, nothing is uploaded that is not part of a running download."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddSource(Command[None]):
+    """A Workshop server by URL; checked by asking it. UserError when it does not answer as one."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSource(Command[None]):
+    url: str

@@ -1,0 +1,234 @@
+"""The settings table: one row a setting, from which file, screen, switch and manual come (DESIGN §6).
+
+A value travels as text (`1 MB/s`, `unlimited`, `true`), so that the file, the command line and the window
+show the same thing; `Setting.parse` turns it into the value that the engine uses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a setting's text means, and so which control edits it."""
+
+    BOOL = "bool"
+    INT = "int"
+    RATE = "rate"
+    """Bytes a second; `unlimited` is None, `0 B/s` is off (DESIGN §4.13)."""
+    SIZE = "size"
+    """Bytes."""
+    FOLDER = "folder"
+    """A path; empty means the default place."""
+
+
+Value = bool | int | str | None
+
+_UNITS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([kKmMgG]?[iI]?[bB])?\s*(/s)?\s*")
+
+
+def parse_amount(text: str) -> int:
+    """Bytes in `5 MB`, `1.5 GiB`, `300 kB/s` or a bare number. ValueError otherwise."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an amount of bytes: {text[:40]!r}")
+    number, unit, _per_second = match.groups()
+    return int(float(number) * _UNITS[(unit or "b").lower()])
+
+
+def parse_rate(text: str) -> int | None:
+    """Bytes a second; None for `unlimited`. ValueError otherwise."""
+    if text.strip().lower() == "unlimited":
+        return None
+    return parse_amount(text)
+
+
+def format_rate(rate: int | None) -> str:
+    """The shortest text that `parse_rate` reads back as `rate`."""
+    if rate is None:
+        return "unlimited"
+    for name, size in (("GB", 1000**3), ("MB", 1000**2), ("kB", 1000)):
+        if rate >= size and rate % (size // 10) == 0:
+            return f"{rate / size:g} {name}/s"
+    return f"{rate} B/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One row."""
+
+    key: str
+    kind: Kind
+    default: str
+    category: str
+    label: str
+    help: str
+    minimum: int | None = None
+    maximum: int | None = None
+    unit: str = ""
+    needs_restart: bool = False
+    synonyms: str = ""
+    """Other words that a person may search for."""
+
+    def parse(self, text: str) -> Value:
+        """The value of `text`; ValueError with a sentence for people when it does not fit."""
+        value: Value
+        match self.kind:
+            case Kind.BOOL:
+                if text.lower() not in ("true", "false"):
+                    raise ValueError(f"{self.label}: true or false, not {text[:40]!r}.")
+                return text.lower() == "true"
+            case Kind.FOLDER:
+                return text
+            case Kind.INT:
+                if not re.fullmatch(r"\d{1,9}", text.strip()):
+                    raise ValueError(f"{self.label}: a whole number, not {text[:40]!r}.")
+                value = int(text)
+            case Kind.RATE:
+                try:
+                    value = parse_rate(text)
+                except ValueError:
+                    raise ValueError(
+                        f"{self.label}: a speed such as 500 kB/s or unlimited, not {text[:40]!r}."
+                    ) from None
+            case Kind.SIZE:
+                try:
+                    value = parse_amount(text)
+                except ValueError:
+                    raise ValueError(f"{self.label}: a size such as 5 MB, not {text[:40]!r}.") from None
+        if value is not None and self.minimum is not None and value < self.minimum:
+            raise ValueError(f"{self.label}: at least {self.minimum} {self.unit}".rstrip() + ".")
+        if value is not None and self.maximum is not None and value > self.maximum:
+            raise ValueError(f"{self.label}: at most {self.maximum} {self.unit}".rstrip() + ".")
+        return value
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        key="workshop.p2p.max_download_speed",
+        kind=Kind.RATE,
+        default="unlimited",
+        category="Downloads",
+        label="Download limit",
+        help="The most that all downloads together may take.",
+        synonyms="bandwidth speed throttle limit slow",
+    ),
+    Setting(
+        key="workshop.p2p.max_active_downloads",
+        kind=Kind.INT,
+        default="5",
+        category="Downloads",
+        label="Downloads at the same time",
+        help="The others wait in the order you gave them. A lobby download never waits.",
+        minimum=1,
+        maximum=100,
+        synonyms="queue slots parallel",
+    ),
+    Setting(
+        key="workshop.p2p.prefer_p2p",
+        kind=Kind.BOOL,
+        default="true",
+        category="Downloads",
+        label="Fetch from other players",
+        help="Off: everything comes from the web server alone, which is slower when many want the same.",
+        synonyms="torrent bittorrent p2p peers http",
+    ),
+    Setting(
+        key="workshop.p2p.http_below",
+        kind=Kind.SIZE,
+        default="5 MB",
+        category="Downloads",
+        label="Small packages from the web server",
+        help="Packages smaller than this do not go through other players at all.",
+        minimum=0,
+        maximum=1000**3,
+        unit="bytes",
+        synonyms="threshold http",
+    ),
+    Setting(
+        key="workshop.p2p.sharing",
+        kind=Kind.BOOL,
+        default="true",
+        category="Sharing",
+        label="Share my packages",
+        help="Other players fetch pieces of what you have installed from you.",
+        synonyms="seed seeding upload",
+    ),
+    Setting(
+        key="workshop.p2p.max_upload_speed",
+        kind=Kind.RATE,
+        default="1 MB/s",
+        category="Sharing",
+        label="Sharing limit",
+        help="The most that sharing may take of your connection.",
+        synonyms="bandwidth upload seed speed throttle limit",
+    ),
+    Setting(
+        key="workshop.p2p.seed_after_download",
+        kind=Kind.BOOL,
+        default="true",
+        category="Sharing",
+        label="Share new packages",
+        help="What you install is shared from then on. Each package can be switched in the library.",
+        synonyms="seed seeding",
+    ),
+    Setting(
+        key="workshop.p2p.upload_slots",
+        kind=Kind.INT,
+        default="8",
+        category="Sharing",
+        label="Players served at once, per package",
+        help="Fewer players get more speed each.",
+        minimum=1,
+        maximum=100,
+        synonyms="unchoke slots",
+    ),
+    Setting(
+        key="workshop.p2p.listen_port",
+        kind=Kind.INT,
+        default="19711",
+        category="Network",
+        label="Port for other players",
+        help="If it is taken, the program uses another one for now.",
+        minimum=0,
+        maximum=65535,
+        needs_restart=True,
+        synonyms="tcp port forwarding router",
+    ),
+    Setting(
+        key="workshop.p2p.max_connections",
+        kind=Kind.INT,
+        default="200",
+        category="Network",
+        label="Connections in all",
+        help="Old routers get into trouble with many.",
+        minimum=2,
+        maximum=2000,
+        synonyms="peers",
+    ),
+    Setting(
+        key="workshop.p2p.max_connections_per_package",
+        kind=Kind.INT,
+        default="50",
+        category="Network",
+        label="Connections per package",
+        help="How many players one package talks to at once.",
+        minimum=1,
+        maximum=500,
+        synonyms="peers",
+    ),
+    Setting(
+        key="workshop.storage.install_folder",
+        kind=Kind.FOLDER,
+        default="",
+        category="Storage",
+        label="Folder for installed packages",
+        help="Where the game looks. On the same disk as the program's data nothing is stored twice. "
+        "Packages already installed stay where they are.",
+        synonyms="location path mods directory",
+    ),
+)
+BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -1,0 +1,368 @@
+"""What a transfer moves: a package of the Workshop, into the store, or any torrent, into a plain folder.
+
+Both answer the same questions, so that a Transfer does not ask which of them it has. Methods that block say so;
+they run on the disk pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.catalog import PackageRef
+from icworkshop_gui.core.errors import IntegrityError
+from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
+from icworkshop_gui.store.disk import Disk
+from icworkshop_gui.store.layout import layout_of_torrent
+from icworkshop_gui.store.layout_storage import LayoutContradicted, LayoutStorage
+from icworkshop_gui.store.resume import ResumeJournal
+from icworkshop_gui.store.staging import PackageDownload
+from icworkshop_gui.store.storage import Storage
+from icworkshop_gui.store.store import Store
+from icworkshop_gui.store.transfers import TransferRecord
+from icworkshop_gui.store.verifier import recheck as read_again
+
+Progress = Callable[[int], None]
+"""Told the bytes read so far, from a disk thread."""
+Cancel = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Ready to be fetched into or shared from."""
+
+    storage: Storage
+    have: Bitfield
+    journal: ResumeJournal | None
+    reused: int = 0
+    """Bytes that were on this disk already."""
+
+    @property
+    def complete(self) -> bool:
+        return self.have.is_full
+
+
+class FilePlace(NamedTuple):
+    path: str
+    size: int
+    offset: int
+    """In the torrent."""
+
+
+class Content(Protocol):
+    """See the module."""
+
+    title: str
+    metainfo: Metainfo
+    """Only once prepared."""
+
+    @property
+    def ref(self) -> PackageRef | None: ...
+
+    @property
+    def trackers(self) -> tuple[tuple[str, ...], ...]: ...
+
+    @property
+    def http_urls(self) -> tuple[str, ...]:
+        """Where the whole torrent lies as one file."""
+        ...
+
+    @property
+    def allow_private(self) -> bool:
+        """Its trackers and servers may be on a private network: the user configured them, or is on it."""
+        ...
+
+    @property
+    def is_prepared(self) -> bool: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes; known before it is prepared."""
+        ...
+
+    @property
+    def info_hash(self) -> str:
+        """Hex; empty while unknown."""
+        ...
+
+    async def prepare(self) -> TransferRecord:
+        """Learn what there is to fetch; the record that remembers it. RegistryError, FormatError, IntegrityError."""
+        ...
+
+    def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
+        """Blocks: find what is here. StorageError, Cancelled."""
+        ...
+
+    def finish(self, *, progress: Progress, cancelled: Cancel) -> Path:
+        """Blocks: check by SHA-256, publish, install; the folder of the files. IntegrityError, StorageError."""
+        ...
+
+    def mend(self, error: IntegrityError, have: Bitfield, journal: ResumeJournal | None) -> bool:
+        """Blocks: after `error` of `finish`, make the next try go better; False when only fetching again can."""
+        ...
+
+    def files(self) -> list[FilePlace]: ...
+
+    def discard(self) -> None:
+        """Blocks: delete what was fetched and is not complete."""
+        ...
+
+
+class PackageContent:
+    """A release: its bytes become blobs, its files are linked to where the game looks."""
+
+    def __init__(self, store: Store, record: TransferRecord, catalog: Catalog, disk: Disk) -> None:
+        """Blocks when the record holds a torrent: it is read. FormatError when that is none."""
+        assert record.ref is not None
+        self.ref: PackageRef = record.ref
+        self.title = record.title or str(record.ref)
+        self.trackers: tuple[tuple[str, ...], ...] = ()
+        self.http_urls: tuple[str, ...] = ()
+        self.allow_private = is_local_url(record.source)
+        self._store = store
+        self._record = record
+        self._catalog = catalog
+        self._disk = disk
+        self._download: PackageDownload | None = None
+        if record.metainfo:
+            self._learn(record.metainfo)
+
+    def _learn(self, torrent: bytes) -> None:
+        self.metainfo = Metainfo.parse(torrent)
+        self.trackers = self.metainfo.trackers
+        # The server that named the package, not the torrent's list: that one is for other programs.
+        self.http_urls = (self._catalog.client(self._record.source).package_url(self.ref),)
+
+    @property
+    def is_prepared(self) -> bool:
+        return bool(self._record.metainfo)
+
+    @property
+    def size(self) -> int:
+        return self._record.size
+
+    @property
+    def info_hash(self) -> str:
+        return self.metainfo.swarm_hash.hex() if self.is_prepared else ""
+
+    async def prepare(self) -> TransferRecord:
+        """Torrent and skeleton from the registry, checked against what the catalog said."""
+        if self.is_prepared:
+            return self._record
+        client = self._catalog.client(self._record.source)
+        torrent = await client.torrent(self.ref)
+        skeleton = await client.skeleton(self.ref)
+        await asyncio.wrap_future(self._disk.submit(self._accept, torrent, skeleton))
+        return self._record
+
+    def _accept(self, torrent: bytes, skeleton: bytes) -> None:
+        """Blocks: the largest torrents take seconds to read."""
+        meta = Metainfo.parse(torrent)
+        if meta.info_hash is None or not meta.is_single_file or meta.geometry.total_length != self._record.size:
+            raise IntegrityError(f"The torrent of {self.ref} does not describe the package that the catalog names.")
+        if Skeleton.decode(skeleton).total_length != self._record.size:
+            raise IntegrityError(f"The file list of {self.ref} does not fit the package that the catalog names.")
+        self._learn(torrent)
+        self._record = replace(self._record, metainfo=torrent, skeleton=skeleton)
+
+    def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
+        if self._is_whole():
+            return self._open_installed(recheck=recheck, progress=progress, cancelled=cancelled)
+        record = self._record
+        download = PackageDownload(
+            self._store,
+            record.id,
+            self.ref,
+            sha256=BlobId.from_hex(record.sha256),
+            skeleton=Skeleton.decode(record.skeleton),
+            metainfo=self.metainfo,
+            torrent=record.metainfo,
+        )
+        self._download = download
+        download.require_space()
+        journal, have, suspect = download.open_journal()
+        geometry = self.metainfo.geometry
+        # What the store has already, and what a power cut left in doubt, is read and hashed before it counts.
+        doubtful = sorted({*suspect, *download.layout.pieces_available(geometry)} - set(have))
+        if recheck:
+            doubtful, have = list(range(geometry.piece_count)), Bitfield(geometry.piece_count)
+        found = read_again(
+            download.storage,
+            geometry,
+            self.metainfo.piece_matches,
+            doubtful,
+            cancel=cancelled,
+            progress=lambda pieces: progress(pieces * geometry.piece_length),
+        )
+        if recheck:
+            journal.forget([index for index in doubtful if index not in found])
+        journal.record(found)
+        for index in found:
+            have.add(index)
+        return Opened(storage=download.storage, have=have, journal=journal, reused=download.reused)
+
+    def _open_installed(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
+        """From the blobs. They are verified again by themselves where a file changed behind our back."""
+        storage = self._store.packages.seed_storage(self.ref)
+        geometry = self.metainfo.geometry
+        have = Bitfield(geometry.piece_count, full=True)
+        if recheck:
+            have = read_again(
+                storage,
+                geometry,
+                self.metainfo.piece_matches,
+                cancel=cancelled,
+                progress=lambda pieces: progress(pieces * geometry.piece_length),
+            )
+        return Opened(storage=storage, have=have, journal=None)
+
+    def finish(self, *, progress: Progress, cancelled: Cancel) -> Path:
+        if not self._is_whole():
+            assert self._download is not None
+            facts = {
+                "title": self.title,
+                "category": self._record.category,
+                "preview": self._record.preview_sha256,
+                "source": self._record.source,
+            }
+            self._download.finish(facts=facts, progress=progress, cancel=cancelled)
+        folder = self._store.paths.install / self.ref.folder_name
+        self._store.installs.install(self.ref, folder, progress=progress, cancel=cancelled)
+        return folder
+
+    def _is_whole(self) -> bool:
+        """In the store, with every blob, as far as is known."""
+        known = self._store.packages.find(self.ref)
+        return known is not None and not known.damaged
+
+    def mend(self, error: IntegrityError, have: Bitfield, journal: ResumeJournal | None) -> bool:
+        """A skeleton that lied: keep the package whole. False when only fetching again can help."""
+        if self._download is None or journal is None or not isinstance(error, LayoutContradicted):
+            return False
+        self._download.keep_whole(journal, have)
+        return True
+
+    def files(self) -> list[FilePlace]:
+        offset = 0
+        places: list[FilePlace] = []
+        for segment in Skeleton.decode(self._record.skeleton).segments:
+            if isinstance(segment, FileSegment):
+                places.append(FilePlace(segment.path or self.ref.file_name, segment.size, offset))
+            offset += segment.size
+        return places
+
+    def discard(self) -> None:
+        if self._download is not None:
+            self._download.discard()
+
+
+class TorrentContent:
+    """Any torrent, in a plain folder that belongs to the user."""
+
+    ref: PackageRef | None = None
+
+    def __init__(self, store: Store, record: TransferRecord) -> None:
+        """FormatError when the torrent is none."""
+        self.metainfo = Metainfo.parse(record.metainfo)
+        self.title = self.metainfo.name
+        listed = self.metainfo.trackers if record.use_trackers else ()
+        self.trackers = (*listed, *((url,) for url in record.extra_trackers))
+        single = self.metainfo.is_single_file
+        self.http_urls = tuple(record.web_seeds) if single else ()
+        # The user opened this torrent by hand, so its trackers may be in the same house.
+        self.allow_private = True
+        self._store = store
+        self._record = record
+
+    @property
+    def is_prepared(self) -> bool:
+        return True
+
+    @property
+    def size(self) -> int:
+        return self.metainfo.geometry.total_length
+
+    @property
+    def info_hash(self) -> str:
+        return self.metainfo.swarm_hash.hex()
+
+    async def prepare(self) -> TransferRecord:
+        return self._record
+
+    def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
+        geometry = self.metainfo.geometry
+        journal: ResumeJournal | None = None
+        have, doubtful = Bitfield(geometry.piece_count), list[int]()
+        known = False
+        if not self._record.seed_only:
+            self._store.transfers.make_folder(self._record.id)
+            path = self._store.transfers.journal_path(self._record.id)
+            known = path.exists()
+            journal, have, doubtful = ResumeJournal.open(path, geometry.piece_count)
+        storage = LayoutStorage(
+            layout_of_torrent(self.metainfo.files), root=Path(self._record.folder), root_exists=bool(have.count)
+        )
+        if journal is not None and known and not recheck:
+            # What a user deleted or cut short meanwhile is not there, whatever the journal says.
+            absent = storage.absent_pieces(geometry)
+            journal.forget(absent)
+            for index in absent:
+                have.discard(index)
+            doubtful = [index for index in doubtful if index not in absent]
+        if self._record.verified and not recheck and journal is None:
+            return Opened(storage=storage, have=Bitfield(geometry.piece_count, full=True), journal=None)
+        if recheck or not known:
+            # The folder may hold the files already: nobody wants to fetch what is there.
+            doubtful, have = list(range(geometry.piece_count)), Bitfield(geometry.piece_count)
+        found = read_again(
+            storage,
+            geometry,
+            self.metainfo.piece_matches,
+            doubtful,
+            cancel=cancelled,
+            progress=lambda pieces: progress(pieces * geometry.piece_length),
+        )
+        if journal is not None:
+            journal.forget([index for index in doubtful if index not in found])
+            journal.record(found)
+        for index in found:
+            have.add(index)
+        return Opened(storage=storage, have=have, journal=journal)
+
+    def finish(self, *, progress: Progress, cancelled: Cancel) -> Path:
+        """Every piece was hashed before it was written; what remains is the files that no piece touches."""
+        folder = Path(self._record.folder)
+        if not self._record.seed_only:
+            storage = LayoutStorage(layout_of_torrent(self.metainfo.files), root=folder, root_exists=True)
+            try:
+                storage.create_empty_files()
+            finally:
+                storage.close()
+        return folder
+
+    def mend(self, error: IntegrityError, have: Bitfield, journal: ResumeJournal | None) -> bool:
+        return False
+
+    def files(self) -> list[FilePlace]:
+        return [FilePlace("/".join(f.path), f.size, f.offset) for f in self.metainfo.files if not f.is_pad]
+
+    def discard(self) -> None:
+        """The folder is the user's: what lies there stays."""
+
+
+def is_local_url(url: str) -> bool:
+    """Does this address name a machine of the same house? Then its trackers and peers may be there too."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".lan", ".home.arpa", ".internal"))

@@ -1,0 +1,173 @@
+"""A living transfer turned into frozen snapshots. Reads everything, changes nothing."""
+
+from __future__ import annotations
+
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.engine.api.snapshots import (
+    FileSnapshot,
+    Reason,
+    SourceSnapshot,
+    TransferDetail,
+    TransferSnapshot,
+    TransferState,
+)
+from icworkshop_gui.engine.swarm.swarm import SwarmStats
+from icworkshop_gui.engine.transfer import Phase, Transfer
+
+FILES_MAX = 5_000
+"""Rows of the Files tab; more than anybody reads."""
+ETA_MAX = 30 * 86400.0
+"""Seconds; beyond, the time left is not known in any useful sense."""
+
+
+def describe_transfer(transfer: Transfer) -> TransferSnapshot:
+    """One row of Downloads."""
+    record = transfer.record
+    stats = transfer.stats() or SwarmStats()
+    total = transfer.totals(transfer.stats())
+    size = transfer.content.size
+    have = transfer.have
+    state, reason = _state(transfer)
+    if state is TransferState.FINISHED and not record.seed_only:
+        done = size
+    elif state is TransferState.CHECKING:
+        done = min(size, transfer.progress)
+    else:
+        done = min(size, _bytes(transfer, have))
+    eta = None
+    if state is TransferState.DOWNLOADING and stats.rate_down > 0:
+        eta = (size - done) / stats.rate_down
+        eta = eta if eta <= ETA_MAX else None
+    return TransferSnapshot(
+        id=transfer.id,
+        name=transfer.content.title,
+        ref=transfer.ref,
+        category=record.category,
+        preview_sha256=record.preview_sha256,
+        info_hash=transfer.content.info_hash,
+        state=state,
+        reason=reason,
+        reason_data=transfer.reason_data if reason is transfer.reason else (),
+        retry_at=transfer.retry_at if reason is transfer.reason else None,
+        tier=record.tier,
+        position=record.position,
+        size=size,
+        done=done,
+        reused=total.reused,
+        from_peers=total.from_peers,
+        from_http=total.from_http,
+        uploaded=total.uploaded,
+        wasted=total.wasted,
+        rate_down=stats.rate_down,
+        rate_up=stats.rate_up,
+        eta=eta,
+        peers=stats.peers,
+        seeds=stats.seeds,
+        known_peers=stats.known,
+        http_active=stats.http_active,
+        limit_down=record.limit_down,
+        limit_up=record.limit_up,
+        added_at=record.added_at,
+        finished_at=record.finished_at,
+        cleared=record.cleared,
+    )
+
+
+def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
+    match transfer.phase:
+        case Phase.FAILED:
+            return TransferState.ERROR, transfer.reason
+        case Phase.COMPLETE:
+            if transfer.swarm is not None and transfer.share_wanted:
+                return TransferState.SEEDING, Reason.NONE
+            return TransferState.FINISHED, Reason.NONE
+        case Phase.FINISHING:
+            return TransferState.VERIFYING, transfer.reason
+    if transfer.record.paused:
+        return TransferState.PAUSED, Reason.USER
+    if transfer.phase is Phase.CHECKING:
+        return TransferState.CHECKING, transfer.reason
+    if transfer.verdict is not Reason.NONE:
+        return TransferState.QUEUED, transfer.verdict
+    if transfer.phase is Phase.PREPARING:
+        return TransferState.QUEUED, transfer.reason
+    return TransferState.DOWNLOADING, transfer.reason
+
+
+def _bytes(transfer: Transfer, have: Bitfield | None) -> int:
+    """Bytes of verified pieces."""
+    if have is None or not have.count:
+        return 0
+    geometry = transfer.content.metainfo.geometry
+    done = have.count * geometry.piece_length
+    last = geometry.piece_count - 1
+    if last in have:
+        done -= geometry.piece_length - geometry.piece_size(last)
+    return done
+
+
+def describe_detail(transfer: Transfer) -> TransferDetail | None:
+    """What the detail pane shows; None while the torrent is not known."""
+    if not transfer.content.is_prepared:
+        return None
+    geometry = transfer.content.metainfo.geometry
+    swarm = transfer.swarm
+    have = transfer.have or Bitfield(geometry.piece_count)
+    return TransferDetail(
+        id=transfer.id,
+        piece_count=geometry.piece_count,
+        piece_length=geometry.piece_length,
+        have=have.to_bytes(),
+        in_flight=() if swarm is None else swarm.in_flight(),
+        availability=bytes(geometry.piece_count) if swarm is None else swarm.availability(),
+        peers=() if swarm is None else swarm.peers(),
+        sources=_sources(transfer),
+        files=_files(transfer, have),
+    )
+
+
+def _sources(transfer: Transfer) -> tuple[SourceSnapshot, ...]:
+    rows: list[SourceSnapshot] = []
+    announcer = None if transfer.exchange is None else transfer.exchange.announcer
+    if announcer is not None:
+        rows.extend(
+            SourceSnapshot(
+                kind="tracker",
+                url=status.url,
+                ok=status.ok,
+                message=status.message,
+                peers=status.peers,
+                next_in=status.next_in,
+            )
+            for status in announcer.status()
+        )
+    stats = transfer.stats() or SwarmStats()
+    total = transfer.totals(transfer.stats())
+    rows.extend(
+        SourceSnapshot(
+            kind="http",
+            url=url,
+            ok=not stats.http_given_up,
+            message=stats.http_message,
+            downloaded=total.from_http,
+            rate_down=stats.rate_http,
+        )
+        for url in transfer.content.http_urls[:1]
+    )
+    return tuple(rows)
+
+
+def _files(transfer: Transfer, have: Bitfield) -> tuple[FileSnapshot, ...]:
+    geometry = transfer.content.metainfo.geometry
+    rows: list[FileSnapshot] = []
+    for path, size, offset in transfer.content.files()[:FILES_MAX]:
+        done = 0
+        if have.is_full:
+            done = size
+        else:
+            for index in geometry.pieces_of(offset, size):
+                if index in have:
+                    start = geometry.piece_offset(index)
+                    done += min(offset + size, start + geometry.piece_size(index)) - max(offset, start)
+        rows.append(FileSnapshot(path=path, size=size, done=done))
+    return tuple(rows)

@@ -1,0 +1,218 @@
+"""The installed packages: what they are, verified, removed with undo, looked after for updates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from icworkshop_gui.core.catalog import PackageId, PackageRef, version_key
+from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageError, WorkshopError
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.api.commands import VerifyReport
+from icworkshop_gui.engine.api.events import PackageRemoved
+from icworkshop_gui.engine.api.snapshots import LibraryEntry
+from icworkshop_gui.formats.manifest import Manifest
+from icworkshop_gui.store.package_record import PackageRecord
+from icworkshop_gui.store.sweep import free
+from icworkshop_gui.store.transfers import TransferRecord
+
+if TYPE_CHECKING:
+    from icworkshop_gui.engine.session import Session
+
+log = logging.getLogger("icw.library")
+
+UNDO_SECONDS = 60.0
+"""How long a removed package keeps its bytes."""
+
+
+class Library:
+    """The packages of the store as the player sees them. Everything runs on the engine's loop."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._records: dict[PackageRef, PackageRecord] = {}
+        self._manifests: dict[PackageRef, Manifest] = {}
+        self._unique: dict[PackageRef, int] = {}
+        self._updates: dict[PackageId, str] = {}
+        self._removed: dict[PackageRef, TransferRecord | None] = {}
+
+    async def load(self) -> None:
+        """Read what is there; what was removed and not undone before the program ended goes now."""
+        store = self._session.store
+        for record in await self._session.in_disk(store.packages.removed):
+            await self._purge(record.ref)
+        await self.reload()
+
+    async def reload(self) -> None:
+        """After an installation, removal or repair."""
+        store = self._session.store
+
+        def read() -> tuple[dict[PackageRef, PackageRecord], dict[PackageRef, int]]:
+            records = {record.ref: record for record in store.packages.list()}
+            for ref in records:
+                if ref not in self._manifests:
+                    try:
+                        self._manifests[ref] = Manifest.parse(store.packages.manifest(ref))
+                    except (FormatError, StorageError) as error:
+                        log.error("event=manifest-unreadable ref=%s: %s", ref, error)
+            return records, {ref: store.packages.unique_bytes(ref) for ref in records}
+
+        self._records, self._unique = await self._session.in_disk(read)
+        self._manifests = {ref: manifest for ref, manifest in self._manifests.items() if ref in self._records}
+
+    async def stop(self) -> None:
+        """What was removed cannot be undone once the program has ended."""
+        for ref in tuple(self._removed):
+            await self._purge(ref)
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def refs(self) -> Iterator[PackageRef]:
+        return (ref for ref, record in self._records.items() if record.is_installed and ref not in self._removed)
+
+    def _require(self, ref: PackageRef) -> PackageRecord:
+        record = self._records.get(ref)
+        if record is None or ref in self._removed:
+            raise NotFound(f"{ref} is not installed.")
+        return record
+
+    def entries(self) -> Iterable[LibraryEntry]:
+        return [self._entry(self._records[ref]) for ref in self.refs()]
+
+    def _entry(self, record: PackageRecord) -> LibraryEntry:
+        ref = record.ref
+        manifest = self._manifests.get(ref)
+        transfer = self._session.transfers.by_ref(ref)
+        stats = None if transfer is None else transfer.stats()
+        newest = self._updates.get(ref.package, "")
+        return LibraryEntry(
+            ref=ref,
+            title=record.facts.get("title") or str(ref),
+            category=record.facts.get("category", ""),
+            summary="" if manifest is None else manifest.summary,
+            license="" if manifest is None else manifest.license,
+            preview_sha256=record.facts.get("preview", ""),
+            size=record.size if manifest is None else sum(file.size for file in manifest.files),
+            unique=self._unique.get(ref, 0),
+            files=0 if manifest is None else len(manifest.files),
+            folder=record.folder,
+            how=record.how,
+            installed_at=record.installed_at or record.added_at,
+            sharing=True if transfer is None else transfer.record.sharing,
+            rate_up=0 if stats is None else stats.rate_up,
+            uploaded=0 if transfer is None else transfer.totals(stats).uploaded,
+            update_to=newest if newest and version_key(newest) > version_key(ref.version) else "",
+            damaged=record.damaged,
+            needed_by=self._needed_by(ref.package),
+        )
+
+    def _needed_by(self, package: PackageId) -> tuple[str, ...]:
+        return tuple(
+            sorted(
+                str(ref.package)
+                for ref in self.refs()
+                if (manifest := self._manifests.get(ref)) is not None
+                and any(need.package == package and not need.optional for need in manifest.dependencies)
+            )
+        )
+
+    # --- verifying -------------------------------------------------------------------------------
+
+    async def verify(self, ref: PackageRef, *, repair: bool) -> VerifyReport:
+        """Hash every file. What is bad is fetched again when `repair`."""
+        self._require(ref)
+        check = await self._session.in_disk(lambda: self._session.store.installs.verify(ref))
+        if not check.bad:
+            return VerifyReport(files=check.files)
+        await self.reload()
+        repaired = False
+        if repair:
+            transfer = self._session.transfers.by_ref(ref)
+            if transfer is None:
+                await self._session.transfers.install(ref.package, ref.version, Tier.USER_REQUESTED)
+            else:
+                await transfer.recheck()
+            repaired = True
+        return VerifyReport(files=check.files, bad=check.bad, repaired=repaired)
+
+    # --- removing --------------------------------------------------------------------------------
+
+    async def remove(self, ref: PackageRef, *, force: bool) -> None:
+        """Out of the library at once; its bytes go after the undo window."""
+        record = self._require(ref)
+        needed_by = self._needed_by(ref.package)
+        others = [other for other in self.refs() if other.package == ref.package and other != ref]
+        if needed_by and not others and not force:
+            raise Conflict(f"{', '.join(needed_by)} needs this. Remove that first, or both.")
+        transfer = self._session.transfers.by_ref(ref)
+        remembered: TransferRecord | None = None
+        if transfer is not None:
+            self._session.transfers.drop(transfer)
+            await transfer.stop()
+            remembered = transfer.record
+        freed = self._unique.get(ref, 0)
+        store = self._session.store
+
+        def take_out() -> None:
+            store.installs.remove(ref)
+            if remembered is not None:
+                # A transfer without its package would fetch it again.
+                store.transfers.delete(remembered.id)
+
+        await self._session.in_disk(take_out)
+        self._removed[ref] = remembered
+        await self.reload()
+        self._session.library_changed()
+        self._session.tell(PackageRemoved(ref=ref, title=record.facts.get("title") or str(ref), freed=freed))
+        self._session.spawn(self._purge_later(ref))
+
+    async def undo_remove(self, ref: PackageRef) -> None:
+        if ref not in self._removed:
+            raise NotFound("It is too late to undo this. Install it again.")
+        remembered = self._removed.pop(ref)
+        await self._session.in_disk(lambda: self._session.store.installs.undo_remove(ref))
+        if remembered is not None:
+            await self._session.transfers.revive(remembered)
+        await self.reload()
+
+    async def _purge_later(self, ref: PackageRef) -> None:
+        await asyncio.sleep(UNDO_SECONDS)
+        if ref in self._removed:
+            await self._purge(ref)
+
+    async def _purge(self, ref: PackageRef) -> None:
+        """Its bytes go, its transfer is forgotten."""
+        self._removed.pop(ref, None)
+        store = self._session.store
+
+        def purge() -> None:
+            blobs = store.packages.blobs_of(ref)
+            store.installs.purge(ref)
+            free(store, blobs)
+
+        try:
+            await self._session.in_disk(purge)
+        except StorageError as error:
+            log.warning("event=purge-failed ref=%s: %s", ref, error)
+        self._session.library_changed()
+
+    def set_sharing(self, ref: PackageRef, sharing: bool) -> None:
+        self._require(ref)
+        transfer = self._session.transfers.by_ref(ref)
+        if transfer is not None:
+            transfer.update(sharing=sharing)
+            transfer.adjust_soon()
+
+    # --- updates ---------------------------------------------------------------------------------
+
+    async def look_for_updates(self) -> None:
+        """Ask the catalog for the newest version of everything installed."""
+        for package in {ref.package for ref in self.refs()}:
+            try:
+                detail, _source = await self._session.catalog.package(package)
+            except WorkshopError as error:
+                log.debug("event=no-update-answer package=%s: %s", package, error)
+            else:
+                self._updates[package] = detail.release.ref.version

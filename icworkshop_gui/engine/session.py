@@ -1,0 +1,387 @@
+"""Everything that runs in one engine: constructs the parts, connects them, keeps their clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
+from icworkshop_gui.core.ids import PeerId, TransferId
+from icworkshop_gui.engine.api import commands as wish
+from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
+from icworkshop_gui.engine.api.snapshots import (
+    EngineTotals,
+    LibraryEntry,
+    SnapshotDelta,
+    TransferDetail,
+    TransferSnapshot,
+)
+from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.engine.describe import describe_detail, describe_transfer
+from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
+from icworkshop_gui.engine.library import Library
+from icworkshop_gui.engine.lock import EngineLock
+from icworkshop_gui.engine.net.dialer import Dialer
+from icworkshop_gui.engine.net.incoming import HandshakeGate
+from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
+from icworkshop_gui.engine.net.network import Listener
+from icworkshop_gui.engine.net.stream import Stream
+from icworkshop_gui.engine.publisher import INTERVAL, Publisher
+from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.engine.transfer import Transfer
+from icworkshop_gui.engine.transfers import Transfers
+from icworkshop_gui.engine.world import World
+from icworkshop_gui.registry.cache import RegistryCache
+from icworkshop_gui.registry.client import RegistryClient
+from icworkshop_gui.store.disk import free_space
+from icworkshop_gui.store.paths import StorePaths
+from icworkshop_gui.store.store import Store
+from icworkshop_gui.store.sweep import sweep
+from icworkshop_gui.wire.peer.handshake import Handshake
+
+log = logging.getLogger("icw.session")
+R = TypeVar("R")
+
+HTTP_ANNOUNCES = 50
+"""HTTP announces under way at once (engine.md E.8)."""
+HOURS_SECONDS = 6 * 3600.0
+"""Between two looks for newer versions of what is installed, and two sweeps of the store."""
+DISK_SECONDS = 10.0
+"""Between two looks at the free space."""
+CATALOG_SECONDS = 30.0
+"""Between two questions to each source whether it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """What the composition root decides."""
+
+    data_dir: Path
+    sources: tuple[str, ...] = ()
+    """Workshop servers beside the configured ones, for this run."""
+    overrides: dict[str, str] = field(default_factory=dict)
+    """Settings for this run."""
+    listen_host: str | None = None
+    """Only this address; None: every one."""
+    listen: bool = True
+    active: bool = True
+    """False: transfers are known but none runs; for a look at the library."""
+
+
+class Session:
+    """Composition root of the engine. Everything runs on its loop; blocking work goes to `world.disk`."""
+
+    def __init__(self, world: World, config: SessionConfig, publish: Callable[[SnapshotDelta | Event], None]) -> None:
+        self.world = world
+        self._config = config
+        self.active = config.active
+        self.peer_id = PeerId(b"-IC0100-" + world.rng.randbytes(12))
+        self.settings = Settings(config.data_dir / "settings.toml", config.overrides)
+        self.udp = UdpTrackerClient(world)
+        self.dialer = Dialer(world.network)
+        self.limit_down = Limiter(None)
+        self.limit_up = Limiter(None)
+        self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
+        self.publisher = Publisher(self, publish)
+        self._listener: Listener | None = None
+        self._tickers: list[LimiterTicker] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._watched: TransferId | None = None
+        self._look_at = 0.0
+        """When the disk is looked at next; at once after the library changed."""
+        self._disk_free = 0
+        self._store_bytes = 0
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store, go on with what was under way, open the port. WorkshopError when that cannot be."""
+        install = self.settings.text("workshop.storage.install_folder")
+        paths = StorePaths.below(self._config.data_dir, install=Path(install) if install else None)
+        self._lock = await self.in_disk(lambda: EngineLock.take(self._config.data_dir))
+        self.store = await self.in_disk(lambda: Store(paths, wall=self.world.clock.wall))
+        self._cache = await self.in_disk(lambda: RegistryCache(self.store.paths.cache / "registry"))
+        self.catalog = Catalog(lambda url: RegistryClient(self.world.network, url, self._cache))
+        for url in (*self._config.sources, *self.settings.sources):
+            self.catalog.add(url)
+        self.transfers = Transfers(self)
+        self.library = Library(self)
+        self._gate = HandshakeGate(self._on_handshake)
+        self._tickers = [LimiterTicker(root, self.world.clock) for root in (self.limit_down, self.limit_up)]
+        self._apply_limits()
+        if self._config.listen:
+            await self._listen()
+        for notice in (self.settings.notice, *(f"Set aside: {item.reason}" for item in self.store.set_aside)):
+            if notice:
+                self.tell(EngineFault(message=notice, detail=""))
+        await self.library.load()
+        await self.transfers.load()
+        for job in (self._publish_loop(), self._second_loop(), self._catalog_loop(), self._hours_loop()):
+            self.spawn(job)
+
+    async def _listen(self) -> None:
+        port = self.settings.number("workshop.p2p.listen_port")
+        for candidate in dict.fromkeys((port, 0)):
+            try:
+                self._listener = await self.world.network.listen(candidate, self._gate.accept)
+            except OSError as error:
+                log.info("event=port-taken port=%d: %s", candidate, error)
+            else:
+                self.tell(Listening(port=self._listener.port))
+                return
+        self.tell(EngineFault(message="No port could be opened: other players cannot reach this computer.", detail=""))
+
+    async def stop(self) -> None:
+        """In order: no strangers, transfers written down, tasks ended, store closed."""
+        if self._listener is not None:
+            await self._listener.aclose()
+        if not hasattr(self, "store"):
+            return
+        self._gate.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.transfers.stop()
+        await self.library.stop()
+        await self.udp.aclose()
+        await self.dialer.aclose()
+        for ticker in self._tickers:
+            ticker.close()
+        await self.in_disk(self._cache.close)
+        await self.in_disk(self.store.close)
+        self._lock.release()
+
+    # --- what the parts need ---------------------------------------------------------------------
+
+    async def in_disk(self, job: Callable[[], R]) -> R:
+        """Run a blocking job on the disk pool."""
+        return await asyncio.wrap_future(self.world.disk.submit(job))
+
+    def spawn(self, work: Any) -> asyncio.Task[Any]:
+        """A task that ends with the session; its failure is a fault, not silence."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("event=task-failed", exc_info=error)
+        self.tell(EngineFault(message="A part of the program stopped.", detail=repr(error)))
+
+    def tell(self, event: Event) -> None:
+        if hasattr(self, "library"):
+            self.publisher.tell(event)
+
+    def peer_port(self) -> int:
+        return 0 if self._listener is None else self._listener.port
+
+    def changed(self, transfer: Transfer) -> None:
+        self.transfers.changed(transfer)
+
+    async def finished(self, transfer: Transfer) -> None:
+        if transfer.ref is not None:
+            await self.library.reload()
+            self.library_changed()
+
+    def library_changed(self) -> None:
+        """Its bytes on the disk are others now."""
+        self._look_at = 0.0
+
+    def sharing_on(self) -> bool:
+        return self.settings.flag("workshop.p2p.sharing")
+
+    def connection_share(self) -> int:
+        return self.settings.number("workshop.p2p.max_connections") - self.transfers.connections()
+
+    def _on_handshake(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
+        transfer = self.transfers.by_info_hash(handshake.info_hash)
+        if transfer is None or transfer.swarm is None or self.connection_share() <= 0:
+            stream.abort()
+            return
+        transfer.swarm.accept(stream, handshake, leftover)
+
+    def _apply_limits(self) -> None:
+        now = self.world.clock.now()
+        self.limit_down.set_rate(self.settings.rate("workshop.p2p.max_download_speed"), now)
+        self.limit_up.set_rate(self.settings.rate("workshop.p2p.max_upload_speed"), now)
+
+    # --- the clock -------------------------------------------------------------------------------
+
+    async def _publish_loop(self) -> None:
+        while True:
+            self.publisher.publish()
+            await asyncio.sleep(INTERVAL)
+
+    async def _second_loop(self) -> None:
+        while True:
+            now = self.world.clock.now()
+            self.transfers.tick(now)
+            if now >= self._look_at:
+                self._look_at = now + DISK_SECONDS
+                self._disk_free, self._store_bytes = await self.in_disk(self._look_at_disk)
+            await asyncio.sleep(1.0)
+
+    def _look_at_disk(self) -> tuple[int, int]:
+        try:
+            return free_space(self.store.paths.root), self.store.blobs.total_size()
+        except StorageError as error:
+            log.warning("event=disk-unreadable: %s", error)
+            return self._disk_free, self._store_bytes
+
+    async def _catalog_loop(self) -> None:
+        while True:
+            await self.catalog.refresh()
+            if any(state.ok for state in self.catalog.states):
+                self.transfers.retry_offline()
+            await asyncio.sleep(CATALOG_SECONDS)
+
+    async def _hours_loop(self) -> None:
+        """What has time: newer versions, and what nothing needs any more."""
+        while True:
+            await self.library.look_for_updates()
+            try:
+                await self.in_disk(lambda: sweep(self.store, self.world.clock.wall()))
+            except StorageError as error:
+                log.warning("event=sweep-failed: %s", error)
+            await asyncio.sleep(HOURS_SECONDS)
+
+    # --- wishes ----------------------------------------------------------------------------------
+
+    def perform(self, command: wish.Command[Any], future: Future[Any]) -> None:
+        """Carry out a command; the answer or the error goes into `future`."""
+
+        async def work() -> None:
+            try:
+                future.set_result(await self._handle(command))
+            except asyncio.CancelledError:
+                future.set_exception(UserError("The program is closing."))
+                raise
+            except WorkshopError as error:
+                future.set_exception(error)
+            except Exception as error:
+                log.exception("event=command-failed command=%s", type(command).__name__)
+                future.set_exception(UserError("A fault in the program stopped this. The log has the details."))
+                self.tell(EngineFault(message="A command failed.", detail=repr(error)))
+
+        self.spawn(work())
+
+    async def _handle(self, command: wish.Command[Any]) -> Any:
+        match command:
+            case wish.Search(query):
+                return await self.catalog.search(query)
+            case wish.GetPackage(package, version):
+                detail, _source = await self.catalog.package(package, version)
+                return detail
+            case wish.GetPreview(package, version, sha256):
+                return await self.catalog.preview(package, version, sha256)
+            case wish.Install(package, version, tier):
+                return await self.transfers.install(package, version, tier)
+            case wish.AddTorrent():
+                return await self.transfers.add_torrent(command)
+            case wish.AddPeers(transfer, peers):
+                self.transfers.get(transfer).add_peers(peers)
+            case wish.Pause(transfers):
+                self.transfers.pause(transfers)
+            case wish.Resume(transfers):
+                self.transfers.resume(transfers)
+            case wish.StartNow(transfer):
+                self.transfers.start_now(transfer)
+            case wish.SetTier(transfers, tier):
+                self.transfers.set_tier(transfers, tier)
+            case wish.Move(transfer, position):
+                self.transfers.move(transfer, position)
+            case wish.Cancel(transfer, delete):
+                await self.transfers.cancel(transfer, delete=delete)
+            case wish.UndoCancel(transfer):
+                await self.transfers.undo_cancel(transfer)
+            case wish.ClearFinished():
+                self.transfers.clear_finished()
+            case wish.Recheck(transfer):
+                await self.transfers.get(transfer).recheck()
+            case wish.SetTransferLimits(transfer, down, up):
+                self.transfers.get(transfer).set_limits(down, up)
+            case wish.Watch(transfer):
+                self._watched = transfer
+            case wish.VerifyPackage(ref, repair):
+                return await self.library.verify(ref, repair=repair)
+            case wish.RemovePackage(ref, force):
+                await self.library.remove(ref, force=force)
+            case wish.UndoRemove(ref):
+                await self.library.undo_remove(ref)
+            case wish.SetPackageSharing(ref, sharing):
+                self.library.set_sharing(ref, sharing)
+            case wish.SetSetting(key, value):
+                self._change_setting(key, value)
+            case wish.SetSharing(on):
+                self._change_setting("workshop.p2p.sharing", "true" if on else "false")
+            case wish.AddSource(url):
+                await self._add_source(url)
+            case wish.RemoveSource(url):
+                self.settings.remove_source(url)
+                self.catalog.remove(url)
+            case _:
+                raise UserError(f"This engine does not know {type(command).__name__}.")
+        return None
+
+    def _change_setting(self, key: str, value: str) -> None:
+        self.settings.set(key, value)
+        self._apply_limits()
+        self.transfers.settings_changed()
+
+    async def _add_source(self, url: str) -> None:
+        url = url.strip().rstrip("/")
+        try:
+            name = await self.catalog.check(url)
+        except ValueError as error:
+            raise UserError(f"{error}. For example: https://workshop.example") from None
+        except WorkshopError as error:
+            raise UserError(f"{url} does not answer as a Workshop server: {error}") from None
+        log.info("event=source-added url=%s name=%s", url, name)
+        self.settings.add_source(url)
+        self.catalog.add(url)
+        await self.catalog.refresh()
+
+    # --- View of the publisher -------------------------------------------------------------------
+
+    def totals(self) -> EngineTotals:
+        running = [transfer.stats() for transfer in self.transfers.all()]
+        stats = [item for item in running if item is not None]
+        return EngineTotals(
+            now=self.world.clock.now(),
+            connection=self.catalog.connection,
+            sources=self.catalog.states,
+            rate_down=sum(item.rate_down for item in stats),
+            rate_up=sum(item.rate_up for item in stats),
+            downloaded=sum(item.from_peers + item.from_http for item in stats),
+            uploaded=sum(item.uploaded for item in stats),
+            peers=sum(item.peers for item in stats),
+            uploading_to=sum(item.uploading_to for item in stats),
+            disk_free=self._disk_free,
+            store_bytes=self._store_bytes,
+            listen_port=self.peer_port(),
+            sharing=self.sharing_on(),
+            limit_down=self.limit_down.rate,
+            limit_up=self.limit_up.rate,
+            paused_all=self.transfers.all_paused(),
+        )
+
+    def transfer_snapshots(self) -> Iterable[TransferSnapshot]:
+        return [describe_transfer(transfer) for transfer in self.transfers.all()]
+
+    def library_entries(self) -> Iterable[LibraryEntry]:
+        return self.library.entries()
+
+    def setting_texts(self) -> tuple[tuple[str, str], ...]:
+        return self.settings.all()
+
+    def watched_detail(self) -> TransferDetail | None:
+        transfer = None if self._watched is None else self.transfers.find(self._watched)
+        return None if transfer is None else describe_detail(transfer)

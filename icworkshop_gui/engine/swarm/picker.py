@@ -1,0 +1,211 @@
+"""Which blocks to ask a peer for. Pure: a state machine over `PieceTracker` and `Availability`, chance handed in.
+
+Order (engine.md E.1): free blocks of open pieces, rarest first; then new pieces, rarest first with random ties (the
+first few of a transfer at random); then, when every wanted block is asked for, one busy block once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.swarm.availability import Availability
+from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.piece_mask import any_bit
+from icworkshop_gui.engine.swarm.piece_tracker import ASKED, NOBODY, OpenPiece, PieceTracker
+
+MAX_ENDGAME_SCAN = 200
+"""Open pieces looked through for a busy block (engine.md E.1)."""
+
+ENDGAME_DEPTH = {Tier.BACKGROUND: 1, Tier.USER_REQUESTED: 1, Tier.LOBBY_URGENT: 4}
+"""Busy blocks one idle peer is asked for. A waiting lobby pays for speed with some duplicates (DESIGN §4.9)."""
+
+MAX_COPIES = 3
+"""Peers that one block is asked of at the same time."""
+
+
+@dataclass(slots=True)
+class PickView:
+    """What the picker knows of the peer that it picks for."""
+
+    key: int
+    has: int = 0
+    """Mask of its pieces."""
+    allowed: int | None = None
+    """Mask of the pieces it may be asked for; None: all (it unchoked us)."""
+    outstanding: int = 0
+    on_parole: bool = False
+    """It contributed to a corrupt piece: it works alone on its pieces until one passes."""
+    snubbed: bool = False
+    """It let us wait: it takes what nobody else is after."""
+
+
+class Pick(NamedTuple):
+    """What to ask for."""
+
+    blocks: list[tuple[int, int]]
+    """(piece, block number), in the order to ask."""
+    starved: bool
+    """It has more that we want, but no room for another open piece is left: ask again when a piece closes."""
+
+
+class PiecePicker:
+    """Picks and marks as asked. `wasted` counts bytes of partial pieces given up to make room."""
+
+    def __init__(
+        self, tracker: PieceTracker, availability: Availability, rng: Random, config: SwarmConfig | None = None
+    ) -> None:
+        self._tracker = tracker
+        self._availability = availability
+        self._rng = rng
+        self._config = config or SwarmConfig()
+        self.tier = Tier.USER_REQUESTED
+        self.peers = 1
+        """Connected peers; scales the number of partial pieces."""
+        self.wasted = 0
+
+    def pick(self, peer: PickView, count: int) -> Pick:
+        """Up to `count` blocks for this peer."""
+        tracker = self._tracker
+        blocks: list[tuple[int, int]] = []
+        has = peer.has if peer.allowed is None else peer.has & peer.allowed
+        starved = False
+        if count > 0 and tracker.partial:
+            for piece in self._partials(peer, has):
+                index = piece.index
+                taken = tracker.ask(piece, count - len(blocks), peer.key)
+                blocks += [(index, block) for block in taken]
+                if len(blocks) >= count:
+                    break
+        while len(blocks) < count:
+            candidates = has & tracker.missing_mask & tracker.wanted_mask
+            if not candidates:
+                break
+            if not self._may_open(peer, has_picked=bool(blocks)):
+                starved = True
+                break
+            index = self._choose(candidates, peer)
+            piece = tracker.open_piece(index, peer.key if peer.on_parole else NOBODY)
+            blocks += [(index, block) for block in tracker.ask(piece, count - len(blocks), peer.key)]
+        if not blocks and not peer.outstanding and not peer.on_parole and tracker.all_asked and tracker.open:
+            blocks = self._busy_blocks(peer, has, min(count, ENDGAME_DEPTH[self.tier]))
+        return Pick(blocks, starved)
+
+    def claim_run(self, key: int, limit: int) -> list[tuple[int, int]]:
+        """Free blocks that lie one behind the other, about `limit` bytes, for a web server: (piece, block number).
+
+        What peers left lying first; then the piece that fewest peers have and its missing neighbours to the right.
+        """
+        tracker = self._tracker
+        for piece in tracker.partial.values():
+            if piece.exclusive == NOBODY:
+                return [(piece.index, block) for block in tracker.ask_run(piece, key)]
+        run: list[tuple[int, int]] = []
+        size = 0
+        pickable = tracker.pickable_mask
+        if not pickable:
+            return run
+        rarest = self._availability.rarest(pickable)
+        index = (rarest & -rarest).bit_length() - 1
+        while True:
+            if run and (size + tracker.geometry.piece_length > limit or not tracker.pickable_mask >> index & 1):
+                return run
+            blocks = self.claim_piece(key, index)
+            if not blocks:
+                return run
+            run += blocks
+            size += tracker.geometry.piece_size(index)
+            index += 1
+
+    def claim_piece(self, key: int, index: int) -> list[tuple[int, int]]:
+        """All free blocks of one piece, for a web server; none when it is not needed or there is no room."""
+        tracker = self._tracker
+        piece = tracker.partial.get(index)
+        if piece is None or piece.exclusive != NOBODY:
+            if not tracker.pickable_mask >> index & 1 or not self._may_open(PickView(key=key), has_picked=False):
+                return []
+            piece = tracker.open_piece(index)
+        return [(index, block) for block in tracker.ask(piece, piece.free, key)]
+
+    # --- open pieces --------------------------------------------------------------------------
+
+    def _partials(self, peer: PickView, has: int) -> list[OpenPiece]:
+        key = peer.key
+        pieces = [
+            piece
+            for piece in self._tracker.partial.values()
+            if has & piece.bit
+            and (piece.exclusive == NOBODY or piece.exclusive == key)
+            and (not peer.on_parole or self._is_alone(piece, key))
+        ]
+        if len(pieces) > 1:
+            if self._tracker.have.count < self._config.random_first_pieces:
+                pieces.sort(key=lambda piece: piece.missing)
+            else:
+                count = self._availability.count
+                pieces.sort(key=lambda piece: (count(piece.index), piece.missing))
+            if peer.snubbed:
+                pieces.reverse()
+        return pieces
+
+    @staticmethod
+    def _is_alone(piece: OpenPiece, key: int) -> bool:
+        return all(giver in (NOBODY, key) for giver in piece.givers)
+
+    # --- new pieces ---------------------------------------------------------------------------
+
+    def _may_open(self, peer: PickView, *, has_picked: bool) -> bool:
+        """Is there room for one more open piece?"""
+        tracker, config = self._tracker, self._config
+        if not tracker.open and not tracker.checking:
+            return True
+        if tracker.buffered + tracker.geometry.piece_length > config.max_buffered:
+            return not tracker.checking and self._make_room(peer)
+        partials = len(tracker.partial)
+        if partials > config.partials_per_peer * self.peers or (
+            partials * tracker.geometry.piece_length > config.max_partial_bytes
+        ):
+            # Over the cap a busy peer waits; one with nothing to do may still open, or it would idle for ever.
+            return not has_picked and not peer.outstanding
+        return True
+
+    def _make_room(self, peer: PickView) -> bool:
+        """Give up the least finished piece that waits for peers who left, if there is one."""
+        tracker = self._tracker
+        idle = [piece for piece in tracker.partial.values() if ASKED not in piece.blocks and not peer.has & piece.bit]
+        if not idle:
+            return False
+        worst = max(idle, key=lambda piece: (piece.missing, piece.index))
+        self.wasted += tracker.close_piece(worst.index)
+        return True
+
+    def _choose(self, candidates: int, peer: PickView) -> int:
+        if peer.snubbed:
+            candidates = self._availability.commonest(candidates)
+        elif self._tracker.have.count >= self._config.random_first_pieces:
+            candidates = self._availability.rarest(candidates)
+        return any_bit(candidates, self._rng)
+
+    # --- endgame ------------------------------------------------------------------------------
+
+    def _busy_blocks(self, peer: PickView, has: int, count: int) -> list[tuple[int, int]]:
+        key = peer.key
+        tracker = self._tracker
+        busy: list[tuple[int, int]] = []
+        for scanned, piece in enumerate(tracker.open.values()):
+            if scanned >= MAX_ENDGAME_SCAN:
+                break
+            if not has & piece.bit or piece.exclusive != NOBODY:
+                continue
+            for block, state in enumerate(piece.blocks):
+                if state != ASKED or piece.givers[block] == key:
+                    continue
+                copies = piece.duplicates.get(block, ())
+                if key not in copies and len(copies) < MAX_COPIES - 1:
+                    busy.append((piece.index, block))
+        chosen = busy if len(busy) <= count else self._rng.sample(busy, count)
+        for index, block in chosen:
+            tracker.ask_again(tracker.open[index], block, key)
+        return chosen

@@ -1,0 +1,325 @@
+"""The one owner of piece states. Pure: no clock, no chance, no I/O. Transitions in STATE.md.
+
+A piece is in exactly one of: missing, open (has a buffer, blocks are asked for or here), checking (all blocks are
+here; hash and disk have it), had (verified and written). A block of an open piece is free, asked or here.
+Whether a piece is wanted is another question: wanting changes what is opened, never what is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.geometry import Geometry
+from icworkshop_gui.core.units import BLOCK_SIZE, MIB
+from icworkshop_gui.engine.swarm.piece_mask import full_mask, mask_of
+
+FREE, ASKED, HERE = 0, 1, 2
+"""States of one block, as bytes in `OpenPiece.blocks`."""
+
+NOBODY = 0
+"""No peer has this key."""
+
+SPARE_BUFFER_BYTES = 8 * MIB
+"""Buffers kept for the next piece: fresh ones cost a page fault per 4 KiB."""
+
+
+class Arrival(IntEnum):
+    """What became of a block that came."""
+
+    UNWANTED = 0
+    """The piece is not open or the block is here already: thrown away."""
+    STORED = 1
+    COMPLETED = 2
+    """It was the last: the piece is checking now."""
+
+
+class OpenPiece:
+    """A piece on its way. Changed by its tracker only."""
+
+    __slots__ = (
+        "bit",
+        "blocks",
+        "buffer",
+        "duplicates",
+        "exclusive",
+        "free",
+        "givers",
+        "index",
+        "missing",
+        "size",
+        "view",
+    )
+
+    def __init__(self, index: int, size: int, buffer: bytearray, exclusive: int) -> None:
+        count = -(-size // BLOCK_SIZE)
+        self.index = index
+        self.size = size
+        self.bit = 1 << index
+        self.buffer = buffer
+        self.view = memoryview(buffer)[:size]
+        self.blocks = bytearray(count)
+        self.givers = [NOBODY] * count
+        """Per block: whom we asked, then who sent it."""
+        self.free = count
+        """Blocks nobody was asked for."""
+        self.missing = count
+        """Blocks that are not here."""
+        self.exclusive = exclusive
+        """Key of the only peer that may be asked (a peer on parole), or NOBODY."""
+        self.duplicates: dict[int, list[int]] = {}
+        """Block -> further peers asked for it (endgame)."""
+
+    def contributors(self) -> set[int]:
+        """Keys of those who sent a block."""
+        return {giver for giver, state in zip(self.givers, self.blocks, strict=True) if state == HERE}
+
+    def block_size(self, block: int) -> int:
+        return min(BLOCK_SIZE, self.size - block * BLOCK_SIZE)
+
+
+class PieceTracker:
+    """States of all pieces of one torrent."""
+
+    def __init__(self, geometry: Geometry, have: Bitfield, wanted: Bitfield | None = None) -> None:
+        self.geometry = geometry
+        self.length = geometry.piece_count
+        self.blocks_per_piece = geometry.blocks_per_piece
+        self.have = have.copy()
+        """Pieces had. Read only for everybody else."""
+        self.wanted_mask = full_mask(self.length) if wanted is None else mask_of(wanted)
+        self.lacking_mask = full_mask(self.length) & ~mask_of(have)
+        """Pieces not had, wanted or not."""
+        self.missing_mask = self.lacking_mask
+        """Pieces neither had, open nor checking."""
+        self.open: dict[int, OpenPiece] = {}
+        self.partial: dict[int, OpenPiece] = {}
+        """Those of `open` with a free block."""
+        self.checking: dict[int, OpenPiece] = {}
+        self.contested = False
+        """Some block may be asked of more than one peer."""
+        self.buffered = 0
+        """Bytes of buffers in use: open and checking."""
+        self._spare: list[bytearray] = []
+        self._spare_limit = max(1, SPARE_BUFFER_BYTES // geometry.piece_length)
+
+    # --- questions ----------------------------------------------------------------------------
+
+    @property
+    def pickable_mask(self) -> int:
+        """Pieces that may be opened."""
+        return self.missing_mask & self.wanted_mask
+
+    @property
+    def interesting_mask(self) -> int:
+        """Pieces that make their owner interesting: wanted and not had."""
+        return self.lacking_mask & self.wanted_mask
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything wanted is had."""
+        return not self.lacking_mask & self.wanted_mask
+
+    @property
+    def all_asked(self) -> bool:
+        """Every wanted block is asked for or here: the condition of strict endgame (DESIGN §4.9)."""
+        return not self.partial and not self.pickable_mask
+
+    def bytes_had(self) -> int:
+        last = self.length - 1
+        short = self.geometry.piece_length - self.geometry.piece_size(last)
+        return self.have.count * self.geometry.piece_length - (short if last in self.have else 0)
+
+    # --- transitions --------------------------------------------------------------------------
+
+    def open_piece(self, index: int, exclusive: int = NOBODY) -> OpenPiece:
+        """missing -> open."""
+        bit = 1 << index
+        if not self.missing_mask & bit:
+            raise ValueError(f"piece {index} is not missing")
+        buffer = self._spare.pop() if self._spare else bytearray(self.geometry.piece_length)
+        piece = OpenPiece(index, self.geometry.piece_size(index), buffer, exclusive)
+        self.missing_mask &= ~bit
+        self.open[index] = piece
+        self.partial[index] = piece
+        self.buffered += piece.size
+        return piece
+
+    def ask(self, piece: OpenPiece, count: int, key: int) -> list[int]:
+        """Up to `count` free blocks become asked of `key`, lowest first. Block numbers within the piece."""
+        blocks, givers = piece.blocks, piece.givers
+        taken: list[int] = []
+        at = -1
+        for _ in range(min(count, piece.free)):
+            at = blocks.find(FREE, at + 1)
+            blocks[at] = ASKED
+            givers[at] = key
+            taken.append(at)
+        piece.free -= len(taken)
+        if not piece.free:
+            self.partial.pop(piece.index, None)
+        return taken
+
+    def ask_run(self, piece: OpenPiece, key: int) -> list[int]:
+        """The first free blocks without a gap between them become asked of `key`."""
+        first = piece.blocks.find(FREE)
+        end = first
+        while end < len(piece.blocks) and piece.blocks[end] == FREE:
+            end += 1
+        return self.ask(piece, end - first, key)
+
+    def ask_again(self, piece: OpenPiece, block: int, key: int) -> None:
+        """Endgame: an asked block is asked of one more peer."""
+        if piece.blocks[block] != ASKED or key == piece.givers[block] or key in piece.duplicates.get(block, ()):
+            raise ValueError(f"block {block} of piece {piece.index} cannot be asked of {key} too")
+        piece.duplicates.setdefault(block, []).append(key)
+        self.contested = True
+
+    def release(self, index: int, block: int, key: int) -> None:
+        """`key` will not send this block: it is free again unless somebody else was asked as well.
+
+        A piece of which nothing is here or asked for is missing again.
+        """
+        piece = self.open.get(index)
+        if piece is None or piece.blocks[block] != ASKED:
+            return
+        others = piece.duplicates.get(block)
+        if piece.givers[block] == key:
+            if others:
+                piece.givers[block] = others.pop(0)
+            else:
+                piece.blocks[block] = FREE
+                piece.givers[block] = NOBODY
+                piece.free += 1
+                self.partial[index] = piece
+                if piece.free == len(piece.blocks):
+                    self.close_piece(index)
+                    return
+        elif others and key in others:
+            others.remove(key)
+        if others is not None and not others:
+            del piece.duplicates[block]
+
+    def arrived(self, index: int, block: int, data: memoryview | bytes, key: int) -> Arrival:
+        """A block came from `key`, asked or late. Its length has been checked. Copies `data`."""
+        piece = self.open.get(index)
+        if piece is None:
+            return Arrival.UNWANTED
+        blocks = piece.blocks
+        state = blocks[block]
+        if state == HERE:
+            return Arrival.UNWANTED
+        begin = block * BLOCK_SIZE
+        piece.view[begin : begin + len(data)] = data
+        blocks[block] = HERE
+        piece.givers[block] = key
+        if state == FREE:
+            piece.free -= 1
+            if not piece.free:
+                self.partial.pop(index, None)
+        piece.missing -= 1
+        if piece.missing:
+            return Arrival.STORED
+        del self.open[index]
+        self.checking[index] = piece
+        if not self.open:
+            self.contested = False
+        return Arrival.COMPLETED
+
+    def others_asked(self, index: int, block: int, key: int) -> list[int]:
+        """Ask before `arrived`: who else was asked for this block and need not send it now."""
+        piece = self.open.get(index)
+        if piece is None or piece.blocks[block] != ASKED:
+            return []
+        asked = [piece.givers[block], *piece.duplicates.pop(block, ())]
+        return [other for other in asked if other != key]
+
+    def distrust(self, key: int) -> int:
+        """`key` lied: what it gave to open pieces is thrown away, before it breaks them. Bytes thrown away."""
+        wasted = 0
+        for piece in list(self.open.values()):
+            for block, giver in enumerate(piece.givers):
+                if giver == key and piece.blocks[block] == HERE:
+                    piece.blocks[block] = FREE
+                    piece.givers[block] = NOBODY
+                    piece.free += 1
+                    piece.missing += 1
+                    wasted += piece.block_size(block)
+            if piece.free == len(piece.blocks):
+                self.close_piece(piece.index)
+            elif piece.free:
+                self.partial[piece.index] = piece
+        return wasted
+
+    def end_exclusive(self, key: int) -> None:
+        """The peer on parole left, or is cleared: others may help with its pieces."""
+        for piece in self.open.values():
+            if piece.exclusive == key:
+                piece.exclusive = NOBODY
+
+    def verified(self, index: int) -> None:
+        """checking -> had."""
+        self._give_back(self.checking.pop(index))
+        self.lacking_mask &= ~(1 << index)
+        self.have.add(index)
+
+    def failed(self, index: int) -> None:
+        """checking -> missing: the hash did not match."""
+        self._give_back(self.checking.pop(index))
+        self.missing_mask |= 1 << index
+
+    def close_piece(self, index: int) -> int:
+        """open -> missing: what had arrived is thrown away; its bytes are returned. Nothing may be asked still."""
+        piece = self.open[index]
+        if ASKED in piece.blocks:
+            raise ValueError(f"piece {index} has blocks asked for")
+        del self.open[index]
+        self.partial.pop(index, None)
+        self._give_back(piece)
+        self.missing_mask |= 1 << index
+        return sum(piece.block_size(block) for block, state in enumerate(piece.blocks) if state == HERE)
+
+    def want(self, wanted: Bitfield | None) -> None:
+        """Change what is wanted. Open pieces stay open."""
+        self.wanted_mask = full_mask(self.length) if wanted is None else mask_of(wanted)
+
+    def _give_back(self, piece: OpenPiece) -> None:
+        self.buffered -= piece.size
+        piece.view.release()
+        if len(self._spare) < self._spare_limit:
+            self._spare.append(piece.buffer)
+
+    # --- proof --------------------------------------------------------------------------------
+
+    def check_invariants(self) -> None:
+        """AssertionError when the books do not balance. For tests."""
+        assert not self.open.keys() & self.checking.keys()
+        states = self.missing_mask
+        for index in self._busy():
+            assert not states >> index & 1, f"piece {index} is in two states"
+            states |= 1 << index
+        assert states == self.lacking_mask
+        assert self.lacking_mask == full_mask(self.length) & ~mask_of(self.have)
+        assert self.buffered == sum(self.geometry.piece_size(index) for index in self._busy())
+        for index, piece in self.open.items():
+            assert piece.index == index
+            assert piece.free == piece.blocks.count(FREE)
+            assert piece.missing == len(piece.blocks) - piece.blocks.count(HERE)
+            assert piece.missing, f"piece {index} is complete and still open"
+            assert (index in self.partial) == bool(piece.free)
+            for block, state in enumerate(piece.blocks):
+                assert (piece.givers[block] == NOBODY) == (state == FREE)
+                extra = piece.duplicates.get(block)
+                if extra is not None:
+                    assert state == ASKED
+                    assert extra
+                    assert piece.givers[block] not in extra
+                    assert len(set(extra)) == len(extra)
+        assert self.partial.keys() <= self.open.keys()
+        for piece in self.checking.values():
+            assert piece.blocks.count(HERE) == len(piece.blocks)
+
+    def _busy(self) -> Iterator[int]:
+        yield from self.open
+        yield from self.checking

@@ -1,0 +1,516 @@
+"""One transfer's swarm: constructs the parts, connects them, carries out what the deciders decide."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from icworkshop_gui.core.address import Endpoint, PeerSource, TransportKind
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.errors import IntegrityError, StorageError
+from icworkshop_gui.core.geometry import Geometry
+from icworkshop_gui.core.ids import InfoHash, PeerId
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.api.snapshots import PeerSnapshot
+from icworkshop_gui.engine.net.dialer import Dialer
+from icworkshop_gui.engine.net.limiter import Limiter
+from icworkshop_gui.engine.net.stream import Stream
+from icworkshop_gui.engine.net.throttled import ThrottledStream
+from icworkshop_gui.engine.swarm.availability import Availability
+from icworkshop_gui.engine.swarm.checking import Checked, PieceChecker
+from icworkshop_gui.engine.swarm.choker import Choker
+from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
+from icworkshop_gui.engine.swarm.http_source import HttpFetchers, HttpSource
+from icworkshop_gui.engine.swarm.peer import Peer
+from icworkshop_gui.engine.swarm.picker import PiecePicker
+from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
+from icworkshop_gui.engine.swarm.rates import RateMeter
+from icworkshop_gui.engine.swarm.roster import Roster
+from icworkshop_gui.engine.swarm.serving import Serving
+from icworkshop_gui.engine.swarm.smart_ban import Verdict
+from icworkshop_gui.engine.swarm.stats import SwarmStats, peer_snapshot
+from icworkshop_gui.engine.swarm.uploader import Uploader
+from icworkshop_gui.engine.world import World
+from icworkshop_gui.store.storage import Storage
+from icworkshop_gui.wire.peer.handshake import Handshake
+from icworkshop_gui.wire.peer.peer_wire import PeerWire
+
+__all__ = ["HttpSource", "Swarm", "SwarmConfig", "SwarmListener", "SwarmStats"]
+
+logger = logging.getLogger("icw.swarm")
+
+TICK = 1.0
+"""Seconds between looks at time-outs, rates and candidates."""
+
+HAVE_DELAY = 0.05
+"""Seconds for which verified pieces are collected into one write to each peer."""
+
+_PRIVATE_SOURCES = frozenset({PeerSource.PEX, PeerSource.DHT, PeerSource.LSD})
+"""Not asked, and not believed, for private torrents (BEP 27)."""
+
+
+class SwarmListener(Protocol):
+    """Whom a swarm tells. Called on the engine's loop; must not raise."""
+
+    def on_pieces_verified(self, indices: Sequence[int]) -> None:
+        """These are hash-checked and written to storage: journal them."""
+        ...
+
+    def on_complete(self) -> None:
+        """Every wanted piece is here. Comes after the last `on_pieces_verified`, once."""
+        ...
+
+    def on_storage_error(self, error: StorageError | IntegrityError) -> None:
+        """The disk refused, or (IntegrityError) right bytes do not fit where the storage wants them.
+        Nothing more is asked for until `Swarm.retry_storage`; nothing verified is lost.
+        """
+        ...
+
+    def on_peer_banned(self, endpoint: Endpoint, why: str) -> None:
+        """It sent a bad block and is not spoken to again in this swarm."""
+        ...
+
+
+class Swarm:
+    """The peers of one info-hash, and what we exchange with them. Everything runs on the engine's loop."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        geometry: Geometry,
+        piece_hash: Callable[[int], bytes],
+        storage: Storage,
+        have: Bitfield,
+        wanted: Bitfield | None = None,
+        private: bool = False,
+        limit_down: Limiter | None = None,
+        limit_up: Limiter | None = None,
+        tier: Tier = Tier.USER_REQUESTED,
+        listener: SwarmListener,
+        config: SwarmConfig | None = None,
+        listen_port: int | None = None,
+        dialer: Dialer | None = None,
+        spare: Callable[[], int] | None = None,
+    ) -> None:
+        """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
+
+        Limits are this transfer's nodes, None: unlimited. `listen_port` is told to peers. `dialer` caps half-open
+        connections over all swarms; None: this swarm dials for itself. `spare`: connections left to the whole program.
+        """
+        self.clock = world.clock
+        self.config = config or SwarmConfig()
+        self.tracker = PieceTracker(geometry, have, wanted)
+        self.counts = Availability(geometry.piece_count)
+        self.picker = PiecePicker(self.tracker, self.counts, world.rng, self.config)
+        self.picker.tier = tier
+        self.private = private
+        self.listen_port = listen_port
+        self._world = world
+        self._dialer = dialer
+        self._listener = listener
+        self._limit_down = limit_down or Limiter(None)
+        self._limit_up = limit_up or Limiter(None)
+        self._ours = Handshake(info_hash, peer_id)
+        self._next_key = 1
+        self._roster = Roster(
+            ours=self._ours,
+            rng=world.rng,
+            clock=world.clock,
+            config=self.config,
+            dial=self._dial,
+            welcome=self._welcome,
+            spare=spare,
+        )
+        self._peers = self._roster.peers
+        self._jobs = DiskJobs(world.disk)
+        self._checker = PieceChecker(self.tracker, storage, piece_hash, self._jobs, self._on_checked)
+        self._serving = Serving(
+            self._peers,
+            Choker(world.rng, interval=self.config.optimistic_interval),
+            Uploader(storage, self._jobs, self.config, self._on_read_error),
+            world.clock,
+            slots=self.config.upload_slots,
+            interval=self.config.choke_interval,
+        )
+        self._http = HttpFetchers(self, world.network, self._limit_down)
+
+        self._running = False
+        self._downloading = True
+        self._sharing = True
+        self._write_error = False
+        self._read_error = False
+        self._told_complete = self.tracker.is_complete
+        self._have_log: list[int] = []
+        self._timers: dict[str, asyncio.TimerHandle | asyncio.Handle] = {}
+
+        now = self.clock.now()
+        self._received_by_gone = 0
+        self._uploaded_by_gone = 0
+        self._wasted = 0
+        self._hash_failures = 0
+        self._progressing_at: float | None = None
+        self._down_meter = RateMeter(now)
+        self._up_meter = RateMeter(now)
+        self._http_meter = RateMeter(now)
+
+    # --- what the session asks and wishes -------------------------------------------------------
+
+    @property
+    def have(self) -> Bitfield:
+        """Verified pieces: a live view, not to be changed."""
+        return self.tracker.have
+
+    @property
+    def is_complete(self) -> bool:
+        """Everything wanted is here."""
+        return self.tracker.is_complete
+
+    def start(self) -> None:
+        """Begin to dial, ask and serve. On the engine's loop."""
+        if not self._running:
+            self._running = self._roster.is_open = True
+            self._tick()
+
+    async def stop(self) -> None:
+        """Close every peer and wait for disk jobs in flight. The storage stays open. Safe to call twice."""
+        self._running = False
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        tasks = self._http.stop()
+        await self._roster.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._checker.flush()
+        await self._jobs.idle()
+
+    def add_candidates(self, endpoints: Iterable[Endpoint], source: PeerSource) -> None:
+        """Peers to dial, from a tracker or another source."""
+        if self.private and source in _PRIVATE_SOURCES:
+            return
+        if self._roster.add(endpoints, source):
+            self._soon("connect", self._connect_more)
+
+    def accept(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
+        """An incoming peer whose handshake was read (for our info-hash), reading paused; `leftover` came behind it."""
+        self._roster.accept(self._throttled(stream), handshake, leftover)
+
+    @property
+    def connections(self) -> int:
+        """Peers here and those being dialled."""
+        return len(self._peers) + self._roster.dialing
+
+    @property
+    def max_connections(self) -> int:
+        """Peers at once; may be changed at any time."""
+        return self._roster.max_connections
+
+    @max_connections.setter
+    def max_connections(self, count: int) -> None:
+        self._roster.max_connections = count
+
+    @property
+    def downloading(self) -> bool:
+        return self._downloading
+
+    @downloading.setter
+    def downloading(self, on: bool) -> None:
+        """Off: outstanding requests are cancelled, partial pieces kept, HTTP stops after its chunk."""
+        if on != self._downloading:
+            self._downloading = on
+            self._asking_changed()
+
+    @property
+    def sharing(self) -> bool:
+        return self._sharing
+
+    @sharing.setter
+    def sharing(self, on: bool) -> None:
+        """Off: everyone is choked."""
+        if on != self._sharing:
+            self._sharing = on
+            self._serving_changed()
+
+    def set_tier(self, tier: Tier) -> None:
+        self.picker.tier = tier
+
+    def set_wanted(self, wanted: Bitfield | None) -> None:
+        """Change what is wanted; None: all. What is on its way arrives all the same."""
+        self.tracker.want(wanted)
+        self._told_complete = self.tracker.is_complete
+        self._roster.end_rests()
+        self._asking_changed()
+
+    def set_http_source(self, source: HttpSource | None) -> None:
+        """Fetch over HTTP beside the peers from now on; None: stop doing so. The policy is the caller's."""
+        self._http.use(source)
+
+    def retry_storage(self) -> None:
+        """The disk may work again: write what waits and go on. A new failure tells the listener again."""
+        self._write_error = self._read_error = False
+        self._checker.retry()
+        self._asking_changed()
+        self._serving_changed()
+
+    def stats(self) -> SwarmStats:
+        peers = self._peers.values()
+        geometry = self.tracker.geometry
+        wanted = (self.tracker.wanted_mask & self.tracker.lacking_mask).bit_count() * geometry.piece_length
+        done = self.tracker.bytes_had()
+        return SwarmStats(
+            done=done,
+            wanted=min(geometry.total_length, done + wanted),
+            from_peers=self._received(),
+            from_http=self._http.received,
+            uploaded=self._uploaded(),
+            wasted=self._wasted + self.picker.wasted,
+            rate_down=int(self._down_meter.rate + self._http_meter.rate),
+            rate_up=int(self._up_meter.rate),
+            rate_http=int(self._http_meter.rate),
+            peers=len(self._peers),
+            seeds=sum(peer.is_seed for peer in peers),
+            known=self._roster.known,
+            dialing=self._roster.dialing,
+            serving=sum(peer.is_interesting and not peer.wire.peer_choking for peer in peers),
+            uploading_to=sum(not peer.wire.am_choking and peer.up_meter.rate > 0 for peer in peers),
+            http_active=self._http.active,
+            http_message=self._http.message,
+            http_given_up=self._http.given_up,
+            progressing_at=self._progressing_at,
+            buffered=self.tracker.buffered,
+            complete=self.tracker.is_complete,
+            hash_failures=self._hash_failures,
+        )
+
+    def peers(self) -> tuple[PeerSnapshot, ...]:
+        now = self.clock.now()
+        optimistic = self._serving.optimistic
+        return tuple(peer_snapshot(peer, now, peer.key in optimistic) for peer in self._peers.values())
+
+    def in_flight(self) -> tuple[int, ...]:
+        """Pieces with blocks asked for or received, not verified yet."""
+        return (*self.tracker.open, *self.tracker.checking)
+
+    def availability(self) -> bytes:
+        """Per piece: how many connected peers have it, capped at 255."""
+        return self.counts.to_bytes()
+
+    # --- peers come and go --------------------------------------------------------------------
+
+    def new_key(self) -> int:
+        """A key that no peer or server has had."""
+        self._next_key += 1
+        return self._next_key
+
+    def _connect_more(self) -> None:
+        if self._sharing or (self._downloading and not self.tracker.is_complete):
+            self._roster.connect_more()
+
+    async def _dial(self, endpoint: Endpoint) -> Stream:
+        if self._dialer is not None:
+            return self._throttled(await self._dialer.dial(endpoint))
+        stream = await self._world.network.dial(endpoint, TransportKind.TCP, self.config.dial_timeout)
+        return self._throttled(stream)
+
+    def _throttled(self, stream: Stream) -> Stream:
+        return ThrottledStream(stream, up=self._limit_up, down=self._limit_down, clock=self.clock)
+
+    def _welcome(self, stream: Stream, theirs: Handshake, leftover: bytes, source: PeerSource) -> None:
+        wire = PeerWire.between(self._ours, theirs, self.tracker.geometry, self.clock.now())
+        peer = Peer(self, self.new_key(), stream, wire, theirs.peer_id, source)
+        peer.have_cursor = len(self._have_log)
+        self._roster.enter(peer)
+        self.picker.peers = len(self._peers)
+        hello = wire.extension_handshake(
+            listen_port=self.listen_port, your_ip=peer.endpoint.host, upload_only=self.tracker.is_complete
+        ) + wire.bitfield(self.tracker.have)
+        peer.say(self._ours.encode() + hello if stream.incoming else hello)
+        peer.begin(leftover)
+
+    def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None:
+        logger.debug("peer=%s gone reason=%s fault=%s", peer.endpoint, reason, fault)
+        self._roster.leave(peer, fault=fault, we_are_seed=self.tracker.is_complete)
+        self.picker.peers = max(1, len(self._peers))
+        self.counts.remove(peer.has)
+        self._received_by_gone += peer.pipeline.received
+        self._uploaded_by_gone += peer.uploaded
+        for key in peer.pipeline.drop_all():
+            index, block = divmod(key, self.tracker.blocks_per_piece)
+            self.tracker.release(index, block, peer.key)
+        self.tracker.end_exclusive(peer.key)
+        self._serving.forget(peer)
+        if self._running:
+            self.blocks_released()
+            self.interest_changed()
+            self._soon("connect", self._connect_more)
+
+    def learned_port(self, peer: Peer) -> None:
+        self._roster.learned_port(peer)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    @property
+    def may_ask(self) -> bool:
+        return self._downloading and not self._write_error and self._running
+
+    def _asking_changed(self) -> None:
+        may_ask = self.may_ask
+        for peer in list(self._peers.values()):
+            if not self._downloading:
+                # Not so for a full disk: what is on its way then waits in memory, or it would have to come again.
+                peer.stop_asking()
+            peer.update_interest(may_ask and peer.is_interesting)
+        if may_ask:
+            self.blocks_released()
+            self._http.wake()
+
+    def _feed_hungry(self) -> None:
+        now = self.clock.now()
+        for peer in list(self._peers.values()):
+            if peer.hungry or not len(peer.pipeline):
+                peer.ask(now)
+        self._http.wake()
+
+    def blocks_released(self) -> None:
+        self._soon("feed", self._feed_hungry)
+
+    def block_useful(self, now: float) -> None:
+        self._progressing_at = now
+
+    def block_wasted(self, size: int) -> None:
+        self._wasted += size
+
+    def cancel_at(self, keys: list[int], index: int, block: int) -> None:
+        for key in keys:
+            peer = self._peers.get(key)
+            if peer is not None:
+                peer.cancel(index, block)
+        self.blocks_released()
+
+    def piece_completed(self, index: int) -> None:
+        self._checker.add(index)
+
+    def events_handled(self) -> None:
+        self._checker.flush()
+
+    # --- pieces come from the disk ------------------------------------------------------------
+
+    def _on_checked(self, checked: Checked) -> None:
+        self._wasted += checked.wasted
+        self._hash_failures += len(checked.failed)
+        for verdict in checked.verdicts:
+            if verdict.ban or verdict.parole or verdict.cleared:
+                self._judge(verdict)
+        if checked.verified:
+            self._have_log += checked.verified
+            self._listener.on_pieces_verified(checked.verified)
+            for peer in list(self._peers.values()):
+                if peer.wire.am_interested and not peer.is_interesting:
+                    peer.update_interest(False)
+            if self._running:
+                self._later("haves", HAVE_DELAY, self._tell_haves)
+        if checked.error is not None and not self._write_error:
+            self._write_error = True
+            self._asking_changed()
+            self._listener.on_storage_error(checked.error)
+        if self.tracker.is_complete and not self._told_complete:
+            self._told_complete = True
+            self._tell_haves()
+            self._listener.on_complete()
+            for peer in list(self._peers.values()):
+                if peer.is_seed:
+                    peer.drop("we both have everything")
+        elif self._running:
+            self.blocks_released()
+
+    def _tell_haves(self) -> None:
+        log = self._have_log
+        for peer in list(self._peers.values()):
+            if peer.have_cursor < len(log) and not peer.is_seed:
+                peer.say(peer.wire.have(log[peer.have_cursor :]))
+                peer.have_cursor = len(log)
+
+    def _judge(self, verdict: Verdict) -> None:
+        for key in verdict.parole:
+            if key in self._peers:
+                self._peers[key].view.on_parole = True
+        for key in verdict.cleared:
+            if key in self._peers:
+                self._peers[key].view.on_parole = False
+            self.tracker.end_exclusive(key)
+        for key in verdict.ban:
+            self._wasted += self.tracker.distrust(key)
+            if self._http.knows(key):
+                self._http.lied(key)
+            else:
+                endpoint = self._roster.ban(key)
+                if endpoint is not None:
+                    self._listener.on_peer_banned(endpoint, "sent a bad block")
+
+    # --- serving ------------------------------------------------------------------------------
+
+    @property
+    def may_serve(self) -> bool:
+        return self._sharing and not self._read_error
+
+    def has_requests(self, peer: Peer) -> None:
+        self._serving.serve(peer)
+
+    def _on_read_error(self, error: StorageError) -> None:
+        if not self._read_error:
+            self._read_error = True
+            self._serving_changed()
+            self._listener.on_storage_error(error)
+
+    def interest_changed(self) -> None:
+        self._soon("slots", self._serving.fill)
+
+    @property
+    def _is_seeding(self) -> bool:
+        return self.tracker.is_complete or not self.may_ask
+
+    def _serving_changed(self) -> None:
+        self._serving.is_on = self.may_serve
+        self._serving.round(seeding=self._is_seeding)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = self.clock.now()
+        for peer in list(self._peers.values()):
+            peer.tick(now)
+            peer.ask(now)
+        self._serving.tick(now, seeding=self._is_seeding)
+        self._roster.make_room(now)
+        self._down_meter.sample(self._received(), now)
+        self._up_meter.sample(self._uploaded(), now)
+        self._http_meter.sample(self._http.received, now)
+        self._http.wake()
+        self._connect_more()
+        self._later("tick", TICK, self._tick)
+
+    def _received(self) -> int:
+        return self._received_by_gone + sum(peer.pipeline.received for peer in self._peers.values())
+
+    def _uploaded(self) -> int:
+        return self._uploaded_by_gone + sum(peer.uploaded for peer in self._peers.values())
+
+    def _soon(self, name: str, work: Callable[[], None]) -> None:
+        """Once, before the loop waits again, however often it is wished for until then."""
+        self._later(name, 0.0, work)
+
+    def _later(self, name: str, delay: float, work: Callable[[], None]) -> None:
+        if name in self._timers or not self._running:
+            return
+
+        def run() -> None:
+            del self._timers[name]
+            work()
+
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(delay, run) if delay else loop.call_soon(run)

@@ -1,0 +1,541 @@
+"""One transfer from wish to sharing: which phase it is in, what runs for it, why nothing moves.
+
+    PREPARING ──► CHECKING ──► FETCHING ──► FINISHING ──► COMPLETE
+        │            │            │ ▲           │
+        └────────────┴────────────┴─┼───────────┴──► FAILED
+                                    └── bad bytes found while finishing: fetched again
+
+A phase is left only by `_life`, the one task of the transfer. What runs (swarm, trackers, HTTP) follows from
+the phase, the user's pause, the queue's verdict and the sharing switches, and is brought about by `_adjust`.
+Disk and network trouble never ends a transfer: it waits with a reason and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any, Protocol, TypeVar
+
+from icworkshop_gui.core.address import Endpoint
+from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.catalog import PackageRef
+from icworkshop_gui.core.errors import (
+    IntegrityError,
+    RegistryError,
+    StorageError,
+    UserError,
+    WorkshopError,
+)
+from icworkshop_gui.core.ids import TransferId
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.api.events import (
+    EngineFault,
+    Event,
+    PeerBanned,
+    TransferFinished,
+    TransferStalled,
+)
+from icworkshop_gui.engine.api.snapshots import Reason
+from icworkshop_gui.engine.content import Content, Opened
+from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
+from icworkshop_gui.engine.net.limiter import Limiter
+from icworkshop_gui.engine.shelf import Shelf
+from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
+from icworkshop_gui.store.hashing import Cancelled
+from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
+
+log = logging.getLogger("icw.transfer")
+R = TypeVar("R")
+
+RETRY_FIRST, RETRY_MAX = 2.0, 60.0
+"""Seconds until the next try after the disk or the registry refused: doubling from the first to the second."""
+NO_SOURCE_AFTER = 30.0
+"""Seconds without a useful byte after which the transfer says so (gui.md B0.2)."""
+FINISH_ATTEMPTS = 3
+"""Times that a package is fetched again after its SHA-256 did not match."""
+WEIGHTS = {Tier.LOBBY_URGENT: 16.0, Tier.USER_REQUESTED: 4.0, Tier.BACKGROUND: 1.0}
+"""Shares of a limited line (DESIGN §4.2)."""
+
+
+class Phase(Enum):
+    PREPARING = auto()
+    """Asking the registry for torrent and skeleton."""
+    CHECKING = auto()
+    """Reading what is on the disk."""
+    FETCHING = auto()
+    FINISHING = auto()
+    """Verifying by SHA-256, publishing, installing."""
+    COMPLETE = auto()
+    FAILED = auto()
+
+
+class Surroundings(Neighbourhood, Protocol):
+    """What a transfer needs of the session."""
+
+    limit_down: Limiter
+    limit_up: Limiter
+
+    def tell(self, event: Event) -> None: ...
+
+    def changed(self, transfer: Transfer) -> None:
+        """Phase or record changed: save the record, decide the queue anew."""
+        ...
+
+    async def finished(self, transfer: Transfer) -> None:
+        """Its content is verified and in its place."""
+        ...
+
+    def sharing_on(self) -> bool:
+        """The seeding switch."""
+        ...
+
+
+class Transfer:
+    """See the module. Everything runs on the engine's loop."""
+
+    def __init__(
+        self, session: Surroundings, transfer_id: TransferId, content: Content, record: TransferRecord
+    ) -> None:
+        self._session = session
+        self.id = transfer_id
+        self.content = content
+        self.record = record
+        self.phase = Phase.PREPARING
+        self.reason = Reason.NONE
+        self.reason_data: tuple[tuple[str, str], ...] = ()
+        self.retry_at: float | None = None
+        self.forced = False
+        self.verdict = Reason.SLOT
+        """The queue's word; NONE lets it run."""
+        self.progress = 0
+        """Bytes that the current check or verification has read."""
+        self.extra_peers: list[Endpoint] = []
+        self.exchange: Exchange | None = None
+        """What runs; None while nothing does."""
+        self._have: Bitfield | None = None
+        self._shelf: Shelf | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._switch = asyncio.Lock()
+        self._complete = asyncio.Event()
+        self._nudge = asyncio.Event()
+        self._contradiction: IntegrityError | None = None
+        """Right bytes that do not fit where the skeleton wants them."""
+        self._recheck = False
+        self._stopping = False
+        self._disk_retry = RETRY_FIRST
+        self._disk_retry_at: float | None = None
+        self._saved_stats = record.stats
+        self._down = session.limit_down.child(record.limit_down, weight=WEIGHTS[record.tier])
+        self._up = session.limit_up.child(record.limit_up, weight=WEIGHTS[record.tier])
+
+    # --- facts -----------------------------------------------------------------------------------
+
+    @property
+    def ref(self) -> PackageRef | None:
+        return self.content.ref
+
+    @property
+    def is_complete(self) -> bool:
+        return self.phase is Phase.COMPLETE
+
+    @property
+    def is_fetching(self) -> bool:
+        """It fetches now, or would if the queue let it."""
+        return self.phase in (Phase.PREPARING, Phase.CHECKING, Phase.FETCHING)
+
+    @property
+    def share_wanted(self) -> bool:
+        return (
+            self._session.sharing_on()
+            and self.record.sharing
+            and not self.record.paused
+            and (self.ref is None or not is_http_only(self.content, self._session.settings))
+        )
+
+    @property
+    def swarm(self) -> Swarm | None:
+        return None if self.exchange is None else self.exchange.swarm
+
+    @property
+    def have(self) -> Bitfield | None:
+        """Verified pieces; None before the first look at the disk."""
+        return self._have if self.exchange is None else self.exchange.swarm.have
+
+    def stats(self) -> SwarmStats | None:
+        return None if self.exchange is None else self.exchange.swarm.stats()
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, or go on after a restart."""
+        self._task = asyncio.get_running_loop().create_task(self._life(), name=f"transfer-{self.id}")
+
+    async def stop(self) -> None:
+        """Everything written down and closed; the content stays. Safe to call twice."""
+        self._stopping = True
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        async with self._switch:
+            await self._stop_exchange()
+            await self._close_shelf()
+
+    async def recheck(self) -> None:
+        """Read everything again. What is wrong is fetched again."""
+        if self.phase in (Phase.PREPARING, Phase.CHECKING):
+            return
+        await self.stop()
+        self._stopping = False
+        self._recheck = True
+        self.phase = Phase.CHECKING
+        self.reason = Reason.NONE
+        self._complete.clear()
+        self.start()
+        self._session.changed(self)
+
+    def retry(self) -> None:
+        """Do not wait for the next try."""
+        self._nudge.set()
+        if self._disk_retry_at is not None:
+            self._disk_retry_at = self._session.world.clock.now()
+        if self.exchange is not None and self.exchange.announcer is not None:
+            self.exchange.announcer.announce_now()
+        if self.phase is Phase.FAILED:
+            self._complete.clear()
+            self.phase = Phase.PREPARING
+            self.reason = Reason.NONE
+            self.start()
+
+    async def _life(self) -> None:
+        try:
+            known = await self._insist(self.content.prepare, Reason.OFFLINE)
+            if known.metainfo != self.record.metainfo:
+                self.update(metainfo=known.metainfo, skeleton=known.skeleton)
+            attempts = 0
+            while True:
+                self._enter(Phase.CHECKING)
+                opened = await self._open()
+                if not opened.complete and not self.record.seed_only:
+                    self._enter(Phase.FETCHING)
+                    await self._adjust()
+                    await self._complete.wait()
+                    contradiction, self._contradiction = self._contradiction, None
+                    if contradiction is not None:
+                        await self._mend(contradiction)
+                        continue
+                self._enter(Phase.FINISHING)
+                try:
+                    folder = await self._finish()
+                    break
+                except IntegrityError as error:
+                    attempts += 1
+                    log.warning("event=content-mismatch transfer=%s attempt=%d: %s", self.id, attempts, error)
+                    if attempts >= FINISH_ATTEMPTS:
+                        raise
+                    self._wait(Reason.HASH, (("attempt", str(attempts + 1)), ("of", str(FINISH_ATTEMPTS))))
+                    await self._mend(error)
+            await self._session.finished(self)
+            first_time = self.record.finished_at is None
+            if first_time:
+                share = self.record.sharing and self._session.settings.flag("workshop.p2p.seed_after_download")
+                self.update(finished_at=self._session.world.clock.wall(), sharing=share, verified=True)
+            self._enter(Phase.COMPLETE)
+            if first_time:
+                self._session.tell(
+                    TransferFinished(id=self.id, name=self.content.title, ref=self.ref, folder=str(folder))
+                )
+            await self._adjust()
+        except asyncio.CancelledError:
+            raise
+        except (WorkshopError, OSError) as error:
+            await self._fail(error)
+        except Exception as error:
+            log.exception("event=transfer-broke transfer=%s", self.id)
+            self._session.tell(
+                EngineFault(message=f"{self.content.title} stopped: a fault in the program.", detail=repr(error))
+            )
+            await self._fail(UserError("A fault in the program stopped this. The log has the details; try again."))
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.progress = 0
+        if self.reason not in (Reason.USER, Reason.NONE):
+            self._clear_reason()
+        self._session.changed(self)
+
+    async def _fail(self, error: Exception) -> None:
+        async with self._switch:
+            await self._stop_exchange()
+            await self._close_shelf()
+        self.phase = Phase.FAILED
+        mismatch = isinstance(error, IntegrityError)
+        self.reason = Reason.HASH if mismatch else Reason.FAILED
+        self.reason_data = (("message", str(error)),)
+        self.retry_at = None
+        self._session.tell(TransferStalled(id=self.id, name=self.content.title, reason=self.reason, message=str(error)))
+        self._session.changed(self)
+
+    async def _insist(self, attempt: Callable[[], Awaitable[R]], reason: Reason) -> R:
+        """Try until it works; what cannot get better by waiting is raised."""
+        delay = RETRY_FIRST
+        while True:
+            try:
+                result = await attempt()
+            except StorageError as error:
+                self._wait_for_disk(error, delay)
+            except RegistryError as error:
+                if error.code not in ("unreachable", "rate_limited", "draining"):
+                    raise
+                delay = max(delay, error.retry_after or 0.0)
+                self._wait(reason, retry_in=delay)
+            else:
+                self._clear_reason()
+                return result
+            self._nudge.clear()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._nudge.wait()
+            except TimeoutError:
+                pass
+            delay = min(2 * delay, RETRY_MAX)
+
+    # --- checking and finishing ------------------------------------------------------------------
+
+    async def _open(self) -> Opened:
+        recheck, self._recheck = self._recheck, False
+
+        async def attempt() -> Opened:
+            return await self._run(
+                lambda cancelled: self.content.open(recheck=recheck, progress=self._note, cancelled=cancelled)
+            )
+
+        opened = await self._insist(attempt, Reason.DISK)
+        self._shelf = Shelf(self._session.world.disk, opened, self._session.world.clock.now())
+        self._have = opened.have
+        if opened.reused > self.record.stats.reused:
+            self.record = with_stats(self.record, reused=opened.reused)
+        return opened
+
+    async def _finish(self) -> object:
+        """Verify, publish, install. The swarm keeps sharing meanwhile: the storage finds bytes where they are."""
+        if self.exchange is not None:
+            self.exchange.set(fetch=False, share=self.share_wanted)
+        if self._shelf is not None:
+            await self._insist(self._shelf.flush, Reason.DISK)
+
+        async def attempt() -> object:
+            return await self._run(lambda cancelled: self.content.finish(progress=self._note, cancelled=cancelled))
+
+        return await self._insist(attempt, Reason.DISK)
+
+    async def _mend(self, error: IntegrityError) -> None:
+        """Bytes whose pieces were right are not what the registry promised: keep what may be of use, begin again."""
+        async with self._switch:
+            await self._stop_exchange()
+            have, shelf = self._have, self._shelf
+            if have is not None and shelf is not None:
+                await shelf.settle()
+                journal = shelf.journal
+                self._recheck = not await self._run(lambda _cancel: self.content.mend(error, have, journal))
+            await self._close_shelf()
+        self._complete.clear()
+
+    def _note(self, done: int) -> None:
+        """Called from a disk thread; an int assignment is atomic."""
+        self.progress = done
+
+    async def _run(self, job: Callable[[Callable[[], bool]], R]) -> R:
+        """A long disk job that ends soon after this task is cancelled."""
+        cancelled = False
+        future: Future[R] = self._session.world.disk.submit(job, lambda: cancelled)
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            cancelled = True
+            try:
+                await waiting
+            except (Cancelled, WorkshopError, OSError):
+                pass
+            raise
+
+    # --- what runs -------------------------------------------------------------------------------
+
+    async def _adjust(self) -> None:
+        """Make swarm, trackers and HTTP what they should be."""
+        async with self._switch:
+            if self._stopping:
+                return
+            fetch = self.phase is Phase.FETCHING and not self.record.paused and self.verdict is Reason.NONE
+            share = self.phase is Phase.COMPLETE and self.share_wanted
+            if not fetch and not share:
+                if self.phase is not Phase.FINISHING:
+                    await self._stop_exchange()
+                return
+            if self._shelf is None:
+                await self._open()
+            assert self._shelf is not None
+            assert self._have is not None
+            if self.exchange is None:
+                self.exchange = Exchange(
+                    self._session,
+                    self.content,
+                    self._shelf.storage,
+                    self._have,
+                    limits=(self._down, self._up),
+                    tier=self.record.tier,
+                    peers=self.extra_peers,
+                    listener=self,
+                    totals=lambda: self.totals(self.stats()),
+                )
+            self.exchange.set(fetch=fetch, share=self.share_wanted)
+
+    def adjust_soon(self) -> None:
+        """After a change of pause, verdict, switch or setting."""
+        if self.phase in (Phase.FETCHING, Phase.COMPLETE) and not self._stopping:
+            task = asyncio.get_running_loop().create_task(self._adjust())
+            task.add_done_callback(self._adjusted)
+
+    def _adjusted(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("event=adjust-failed transfer=%s", self.id, exc_info=error)
+
+    async def _stop_exchange(self) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            return
+        stats = await exchange.stop()
+        # The sums stay when the counters end; nobody may see both or neither.
+        self.record = replace(self.record, stats=self.totals(stats))
+        self._have = exchange.swarm.have.copy()
+        self.exchange = None
+
+    async def _close_shelf(self) -> None:
+        shelf, self._shelf = self._shelf, None
+        if shelf is not None:
+            await shelf.close()
+
+    def totals(self, now: SwarmStats | None) -> TransferStats:
+        """The sums of earlier swarms and of `now`."""
+        old = self.record.stats
+        if now is None:
+            return old
+        return TransferStats(
+            from_peers=old.from_peers + now.from_peers,
+            from_http=old.from_http + now.from_http,
+            uploaded=old.uploaded + now.uploaded,
+            wasted=old.wasted + now.wasted,
+            reused=old.reused,
+        )
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the record; the session saves it."""
+        self.record = replace(self.record, **changes)
+        self._session.changed(self)
+
+    def record_now(self) -> TransferRecord:
+        """The record with the sums of this moment, as it is saved."""
+        self._saved_stats = self.totals(self.stats())
+        return replace(self.record, stats=self._saved_stats)
+
+    def counters_moved(self) -> bool:
+        """Have the sums grown since they were saved?"""
+        return self.totals(self.stats()) != self._saved_stats
+
+    def add_peers(self, peers: Sequence[Endpoint]) -> None:
+        self.extra_peers.extend(peer for peer in peers if peer not in self.extra_peers)
+        if self.exchange is not None:
+            self.exchange.add_peers(peers)
+
+    def set_tier(self, tier: Tier) -> None:
+        self.update(tier=tier)
+        self._down.set_weight(WEIGHTS[tier])
+        self._up.set_weight(WEIGHTS[tier])
+        if self.swarm is not None:
+            self.swarm.set_tier(tier)
+
+    def set_limits(self, down: int | None, up: int | None) -> None:
+        now = self._session.world.clock.now()
+        self.update(limit_down=down, limit_up=up)
+        self._down.set_rate(down, now)
+        self._up.set_rate(up, now)
+
+    def set_verdict(self, verdict: Reason) -> None:
+        if verdict is not self.verdict:
+            self.verdict = verdict
+            self.adjust_soon()
+
+    # --- every second ----------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Policies that go by the clock: HTTP fallback, stalls, retries, checkpoints."""
+        exchange = self.exchange
+        if exchange is None or self.phase is not Phase.FETCHING:
+            return
+        stats = exchange.swarm.stats()
+        if self._disk_retry_at is not None:
+            if now >= self._disk_retry_at:
+                self._disk_retry_at = None
+                exchange.swarm.retry_storage()
+            return
+        if self.reason is Reason.DISK and stats.progressing_at is not None and now - stats.progressing_at < 1.0:
+            self._clear_reason()
+            self._disk_retry = RETRY_FIRST
+        if self._shelf is not None:
+            self._shelf.tick(now)
+        if self.reason is Reason.DISK or self.verdict is not Reason.NONE:
+            return
+        exchange.tick(now, stats)
+        if self._down.rate == 0 or self._session.limit_down.rate == 0:
+            self._wait(Reason.LIMIT)
+        elif exchange.quiet(now, stats) >= NO_SOURCE_AFTER:
+            self._wait(Reason.NO_SOURCE, retry_in=exchange.next_announce())
+        elif self.reason in (Reason.NO_SOURCE, Reason.LIMIT):
+            self._clear_reason()
+
+    # --- reasons ---------------------------------------------------------------------------------
+
+    def _wait(self, reason: Reason, data: tuple[tuple[str, str], ...] = (), *, retry_in: float | None = None) -> None:
+        self.reason, self.reason_data = reason, data
+        self.retry_at = None if retry_in is None else self._session.world.clock.now() + retry_in
+
+    def _clear_reason(self) -> None:
+        self.reason, self.reason_data, self.retry_at = Reason.NONE, (), None
+
+    def _wait_for_disk(self, error: StorageError, delay: float) -> None:
+        first = self.reason is not Reason.DISK
+        self._wait(Reason.DISK, (("fault", error.fault.value), ("path", error.path)), retry_in=delay)
+        if first:
+            log.info("event=disk transfer=%s fault=%s path=%s", self.id, error.fault, error.path)
+            self._session.tell(
+                TransferStalled(id=self.id, name=self.content.title, reason=Reason.DISK, message=str(error))
+            )
+
+    # --- SwarmListener ---------------------------------------------------------------------------
+
+    def on_pieces_verified(self, indices: Sequence[int]) -> None:
+        if self._shelf is not None:
+            self._shelf.record(indices)
+
+    def on_complete(self) -> None:
+        if self.exchange is not None and self.phase is Phase.FETCHING:
+            self.exchange.completed()
+        self._complete.set()
+
+    def on_storage_error(self, error: StorageError | IntegrityError) -> None:
+        if isinstance(error, IntegrityError):
+            log.warning("event=layout-contradicted transfer=%s: %s", self.id, error)
+            self._contradiction = error
+            self._complete.set()
+        else:
+            self._wait_for_disk(error, self._disk_retry)
+            self._disk_retry_at = self._session.world.clock.now() + self._disk_retry
+            self._disk_retry = min(2 * self._disk_retry, RETRY_MAX)
+
+    def on_peer_banned(self, endpoint: Endpoint, why: str) -> None:
+        self._session.tell(PeerBanned(id=self.id, address=str(endpoint), why=why))

@@ -1,0 +1,406 @@
+"""All transfers of a session: adding, ordering, cancelling, remembering. The queue's verdicts are carried out here."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from icworkshop_gui.core.catalog import PackageId, PackageRef, Release, version_key
+from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageError, UserError
+from icworkshop_gui.core.ids import InfoHash, TransferId
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.api.commands import AddTorrent
+from icworkshop_gui.engine.api.events import TransferAdded
+from icworkshop_gui.engine.api.snapshots import Reason
+from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.queueing import Waiting, decide
+from icworkshop_gui.engine.transfer import Phase, Transfer
+from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.formats.ranges import Requirement
+from icworkshop_gui.store.transfers import TransferRecord
+
+if TYPE_CHECKING:
+    from icworkshop_gui.engine.session import Session
+
+log = logging.getLogger("icw.transfers")
+
+UNDO_SECONDS = 60.0
+"""How long a cancelled download keeps its bytes."""
+SAVE_SECONDS = 10.0
+"""Between two saves of counters that only grow."""
+TRANSFERS_MAX = 5_000
+"""Transfers of one session; far above what anybody has, small enough for memory."""
+DEPENDENCIES_MAX = 200
+"""Packages that one install may bring along."""
+
+
+class Transfers:
+    """The transfers by id. Everything runs on the engine's loop."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._transfers: dict[TransferId, Transfer] = {}
+        self._by_info_hash: dict[InfoHash, Transfer] = {}
+        self._cancelled: dict[TransferId, tuple[Transfer, float]] = {}
+        self._dirty: set[TransferId] = set()
+        self._saving = False
+        self._saved_at = 0.0
+        self._stopping = False
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def all(self) -> Iterable[Transfer]:
+        return self._transfers.values()
+
+    def find(self, transfer_id: TransferId) -> Transfer | None:
+        return self._transfers.get(transfer_id)
+
+    def get(self, transfer_id: TransferId) -> Transfer:
+        """NotFound when it is not there (any more)."""
+        transfer = self._transfers.get(transfer_id)
+        if transfer is None:
+            raise NotFound("This download is not on the list any more.")
+        return transfer
+
+    def by_info_hash(self, info_hash: InfoHash) -> Transfer | None:
+        return self._by_info_hash.get(info_hash)
+
+    def by_ref(self, ref: PackageRef) -> Transfer | None:
+        return next((transfer for transfer in self._transfers.values() if transfer.ref == ref), None)
+
+    def connections(self) -> int:
+        """Connected peers of all swarms."""
+        return sum(t.swarm.connections for t in self._transfers.values() if t.swarm is not None)
+
+    def all_paused(self) -> bool:
+        unfinished = [transfer for transfer in self._transfers.values() if not transfer.is_complete]
+        return bool(unfinished) and all(transfer.record.paused for transfer in unfinished)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Go on with everything that was there when the program ended."""
+        records, aside = await self._session.in_disk(self._session.store.transfers.load)
+        for item in aside:
+            log.error("event=transfer-set-aside path=%s reason=%s", item.path, item.reason)
+        for record in records:
+            try:
+                self._start(record, await self._content(record))
+            except FormatError as error:
+                log.error("event=transfer-unreadable id=%s: %s", record.id, error)
+        self.decide()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        transfers = [*self._transfers.values(), *(transfer for transfer, _until in self._cancelled.values())]
+        await asyncio.gather(*(transfer.stop() for transfer in transfers))
+        self._dirty.update(self._transfers)
+        await self._save()
+
+    async def _content(self, record: TransferRecord) -> Content:
+        """The content that a record speaks of."""
+        session = self._session
+        if record.ref is None:
+            return await session.in_disk(lambda: TorrentContent(session.store, record))
+        return await session.in_disk(lambda: PackageContent(session.store, record, session.catalog, session.world.disk))
+
+    def _start(self, record: TransferRecord, content: Content) -> Transfer:
+        transfer = Transfer(self._session, record.id, content, record)
+        transfer.extra_peers.extend(record.peers)
+        self._transfers[record.id] = transfer
+        self._index(transfer)
+        if self._session.active:
+            transfer.start()
+        return transfer
+
+    def _index(self, transfer: Transfer) -> None:
+        if transfer.content.is_prepared:
+            self._by_info_hash[transfer.content.metainfo.swarm_hash] = transfer
+
+    # --- adding ----------------------------------------------------------------------------------
+
+    async def install(self, package: PackageId, version: str, tier: Tier) -> TransferId:
+        """The release and, before it, what it needs and is not here. UserError, NotFound, Conflict."""
+        chosen: dict[PackageId, tuple[Release, str]] = {}
+        await self._choose(package, version, chosen)
+        order = list(chosen.values())
+        result: TransferId | None = None
+        for release, source in reversed(order):
+            added = await self._install_one(release, source, tier)
+            if release.ref.package == package:
+                result = added
+        assert result is not None
+        return result
+
+    async def _choose(self, package: PackageId, version: str, chosen: dict[PackageId, tuple[Release, str]]) -> None:
+        """`package` and, transitively, the newest releases that satisfy what it needs."""
+        detail, source = await self._session.catalog.package(package, version)
+        chosen[package] = (detail.release, source)
+        for need in detail.release.dependencies:
+            if need.optional:
+                continue
+            requirement = Requirement.parse(need.requirement)
+            if need.package in chosen:
+                other = chosen[need.package][0].ref
+                if not requirement.matches(other.version):
+                    raise Conflict(
+                        f"{package} needs {need.package} {need.requirement}, but {other} is chosen for another "
+                        "package. Install another version of one of them."
+                    )
+                continue
+            if any(ref.package == need.package and requirement.matches(ref.version) for ref in self._installed()):
+                continue
+            if len(chosen) >= DEPENDENCIES_MAX:
+                raise UserError(f"{package} needs more than {DEPENDENCIES_MAX} packages. That looks like a mistake.")
+            needed, _source = await self._session.catalog.package(need.package)
+            fitting = [r for r in needed.versions if not r.yanked and requirement.matches(r.ref.version)]
+            if not fitting:
+                raise UserError(
+                    f"{package} needs {need.package} {need.requirement}, which the Workshop does not have. "
+                    "Its author must publish it, or you choose an older version."
+                )
+            best = max(fitting, key=lambda release: version_key(release.ref.version))
+            await self._choose(need.package, best.ref.version, chosen)
+
+    def _installed(self) -> Iterator[PackageRef]:
+        yield from self._session.library.refs()
+
+    async def _install_one(self, release: Release, source: str, tier: Tier) -> TransferId:
+        here = self.by_ref(release.ref)
+        if here is not None:
+            if not here.is_complete and tier > here.record.tier:
+                self.set_tier((here.id,), tier)
+            if here.record.paused:
+                self.resume((here.id,))
+            if here.phase is Phase.FAILED:
+                here.retry()
+            here.update(cleared=False)
+            return here.id
+        self._room_for_one_more()
+        record = TransferRecord(
+            id=self._new_id(),
+            metainfo=b"",
+            sha256=release.sha256,
+            ref=release.ref,
+            title=release.title,
+            category=release.category,
+            preview_sha256=release.preview_sha256,
+            size=release.size,
+            source=source,
+            tier=tier,
+            position=self._last_position(tier),
+            added_at=self._session.world.clock.wall(),
+        )
+        return await self._add(record)
+
+    async def add_torrent(self, wish: AddTorrent) -> TransferId:
+        """FormatError for what is no torrent; Conflict for one that is running."""
+        # On a disk thread: the largest torrents that are accepted take seconds to read.
+        meta = await self._session.in_disk(lambda: Metainfo.parse(wish.metainfo))
+        if meta.info_hash is None:
+            raise UserError("This torrent is of version 2 only, which this release cannot transfer.")
+        if meta.swarm_hash in self._by_info_hash:
+            raise Conflict(f"{meta.name} is on the list already.")
+        self._room_for_one_more()
+        record = TransferRecord(
+            id=self._new_id(),
+            metainfo=wish.metainfo,
+            folder=str(wish.folder),
+            title=meta.name,
+            size=meta.total_size,
+            tier=wish.tier,
+            position=self._last_position(wish.tier),
+            paused=wish.paused,
+            seed_only=wish.seed_only,
+            verified=wish.seed_only and wish.trust_existing,
+            use_trackers=wish.use_trackers,
+            limit_down=wish.limit_down,
+            limit_up=wish.limit_up,
+            peers=wish.peers,
+            web_seeds=wish.web_seeds,
+            extra_trackers=wish.extra_trackers,
+            added_at=self._session.world.clock.wall(),
+        )
+        return await self._add(record)
+
+    async def _add(self, record: TransferRecord) -> TransferId:
+        # On the disk before anybody is told (gui.md B3, "Restart").
+        await self._session.in_disk(lambda: self._session.store.transfers.save(record))
+        transfer = self._start(record, await self._content(record))
+        self.decide()
+        self._session.tell(TransferAdded(id=record.id, name=transfer.content.title))
+        return record.id
+
+    def _room_for_one_more(self) -> None:
+        if len(self._transfers) >= TRANSFERS_MAX:
+            raise UserError(f"There are {TRANSFERS_MAX} transfers already. Remove some first.")
+
+    def _new_id(self) -> TransferId:
+        return TransferId(self._session.world.rng.randbytes(8).hex())
+
+    def _last_position(self, tier: Tier) -> int:
+        return 1 + max((t.record.position for t in self._transfers.values() if t.record.tier is tier), default=-1)
+
+    # --- ordering --------------------------------------------------------------------------------
+
+    def decide(self) -> None:
+        """Ask the queue, carry out its verdicts."""
+        view = [
+            Waiting(
+                id=transfer.id,
+                tier=transfer.record.tier,
+                position=transfer.record.position,
+                paused=transfer.record.paused,
+                forced=transfer.forced,
+            )
+            for transfer in self._transfers.values()
+            if transfer.is_fetching and not transfer.record.seed_only
+        ]
+        verdicts = decide(view, self._session.settings.number("workshop.p2p.max_active_downloads"))
+        for transfer in self._transfers.values():
+            transfer.set_verdict(verdicts.get(transfer.id, Reason.NONE))
+
+    def _chosen(self, transfers: Sequence[TransferId]) -> list[Transfer]:
+        return [self.get(item) for item in transfers] if transfers else list(self._transfers.values())
+
+    def pause(self, transfers: Sequence[TransferId]) -> None:
+        for transfer in self._chosen(transfers):
+            if not transfer.record.paused and (transfers or not transfer.is_complete):
+                transfer.forced = False
+                transfer.update(paused=True)
+                transfer.adjust_soon()
+
+    def resume(self, transfers: Sequence[TransferId]) -> None:
+        for transfer in self._chosen(transfers):
+            if transfer.record.paused:
+                transfer.update(paused=False)
+                transfer.adjust_soon()
+            if transfers or transfer.reason is not Reason.NONE:
+                transfer.retry()
+
+    def start_now(self, transfer_id: TransferId) -> None:
+        transfer = self.get(transfer_id)
+        transfer.forced = True
+        transfer.update(paused=False)
+        transfer.retry()
+        transfer.adjust_soon()
+
+    def set_tier(self, transfers: Sequence[TransferId], tier: Tier) -> None:
+        for transfer in self._chosen(transfers):
+            if transfer.record.tier is not tier:
+                position = self._last_position(tier)
+                transfer.set_tier(tier)
+                transfer.update(position=position)
+        self.decide()
+
+    def move(self, transfer_id: TransferId, position: int) -> None:
+        moved = self.get(transfer_id)
+        row = sorted(
+            (t for t in self._transfers.values() if t.record.tier is moved.record.tier and t is not moved),
+            key=lambda t: (t.record.position, t.id),
+        )
+        row.insert(max(0, min(position, len(row))), moved)
+        for index, transfer in enumerate(row):
+            if transfer.record.position != index:
+                transfer.update(position=index)
+        self.decide()
+
+    def clear_finished(self) -> None:
+        for transfer in self._transfers.values():
+            if transfer.is_complete and not transfer.record.cleared:
+                transfer.update(cleared=True)
+
+    def settings_changed(self) -> None:
+        self.decide()
+        for transfer in self._transfers.values():
+            transfer.adjust_soon()
+
+    def retry_offline(self) -> None:
+        """A source answers again."""
+        for transfer in self._transfers.values():
+            if transfer.reason is Reason.OFFLINE:
+                transfer.retry()
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    async def cancel(self, transfer_id: TransferId, *, delete: bool) -> None:
+        """Off the list at once. What is complete keeps its files; what is not keeps its bytes for the undo window."""
+        transfer = self.get(transfer_id)
+        self.drop(transfer)
+        await transfer.stop()
+        if delete or transfer.is_complete:
+            await self._forget(transfer)
+        else:
+            self._cancelled[transfer_id] = (transfer, self._session.world.clock.now() + UNDO_SECONDS)
+
+    def drop(self, transfer: Transfer) -> None:
+        """Take it out of every table; its files and record stay."""
+        self._transfers.pop(transfer.id, None)
+        for info_hash in [key for key, value in self._by_info_hash.items() if value is transfer]:
+            del self._by_info_hash[info_hash]
+        self._dirty.discard(transfer.id)
+        self.decide()
+
+    async def undo_cancel(self, transfer_id: TransferId) -> None:
+        entry = self._cancelled.pop(transfer_id, None)
+        if entry is None:
+            raise NotFound("It is too late to undo this. Install it again; what is here is not fetched twice.")
+        await self.revive(entry[0].record)
+
+    async def revive(self, record: TransferRecord) -> None:
+        """Start again what was dropped."""
+        await self._session.in_disk(lambda: self._session.store.transfers.save(record))
+        self._start(record, await self._content(record))
+        self.decide()
+
+    async def _forget(self, transfer: Transfer) -> None:
+        def forget() -> None:
+            if not transfer.is_complete:
+                transfer.content.discard()
+            self._session.store.transfers.delete(transfer.id)
+
+        try:
+            await self._session.in_disk(forget)
+        except StorageError as error:
+            log.warning("event=discard-failed transfer=%s: %s", transfer.id, error)
+
+    # --- every second ----------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        for transfer in tuple(self._transfers.values()):
+            transfer.tick(now)
+        for transfer_id, (transfer, until) in tuple(self._cancelled.items()):
+            if now >= until:
+                del self._cancelled[transfer_id]
+                self._session.spawn(self._forget(transfer))
+        if now - self._saved_at >= SAVE_SECONDS:
+            self._saved_at = now
+            self._dirty.update(t.id for t in self._transfers.values() if t.counters_moved())
+        if self._dirty and not self._saving:
+            self._session.spawn(self._save())
+
+    def changed(self, transfer: Transfer) -> None:
+        if transfer.id in self._transfers and not self._stopping:
+            self._dirty.add(transfer.id)
+            self._index(transfer)
+            self.decide()
+
+    async def _save(self) -> None:
+        """Write the records that changed; what fails is tried again with the next change."""
+        self._saving = True
+        try:
+            while self._dirty:
+                transfer = self._transfers.get(self._dirty.pop())
+                if transfer is None:
+                    continue
+                record = transfer.record_now()
+                save = functools.partial(self._session.store.transfers.save, record)
+                try:
+                    await self._session.in_disk(save)
+                except StorageError as error:
+                    log.warning("event=record-not-saved transfer=%s: %s", record.id, error)
+        finally:
+            self._saving = False
