@@ -1,0 +1,134 @@
+"""The tracker's UDP face (BEP 15), over IPv4 and IPv6.
+
+A non-blocking socket with `add_reader` and a drain loop: asyncio's datagram transport is four times slower and drops
+more. Fields are read and written in place, with no message objects: this is the busiest loop of the server.
+Senders without a valid connection id get nothing but a connect reply, which is no longer than what they sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from icworkshop_gui.server.tracker.connection_ids import ConnectionIds
+from icworkshop_gui.server.tracker.sockets import open_everywhere
+from icworkshop_gui.server.tracker.tracker import Tracker
+from icworkshop_gui.wire.tracker import udp
+
+DRAIN = 64
+"""Datagrams answered in one go; then others on the loop have their turn."""
+RECEIVE_BUFFER = 4 << 20
+"""Bytes the system may queue: a second of announces at full speed while the loop is busy elsewhere."""
+
+# What of `udp.ANNOUNCE` matters to the table: connection id, action, transaction id, info-hash, left, event,
+# num_want, port. Bytes stay bytes where they only travel on.
+_ANNOUNCE = struct.Struct(">8sI4s20s28xQ8xI8xi2s")
+_ANNOUNCE_SIZE = udp.ANNOUNCE.size
+_REPLY = struct.Struct(">I4sIII")
+_HEAD = struct.Struct(">8sI4s")
+_HEAD_REPLY = struct.Struct(">I4s")
+_ACTION_ANNOUNCE = udp.ACTION_ANNOUNCE
+
+Address = tuple[Any, ...]
+
+
+class UdpTrackerServer:
+    """Serves `tracker` on a UDP port. `host` "" is every address of the machine, IPv4 and, where there is one, IPv6."""
+
+    def __init__(self, tracker: Tracker, host: str = "", port: int = 6969) -> None:
+        self._tracker = tracker
+        self._host = host
+        self._port = port
+        self._ids = ConnectionIds(tracker.rng.randbytes(32))
+        self._sockets: list[socket.socket] = []
+        self.dropped = 0
+        """Answers that the system did not take; like the network, UDP promises nothing."""
+
+    @property
+    def port(self) -> int:
+        """The real one, also when 0 was asked for."""
+        return self._port
+
+    async def start(self) -> None:
+        """Open the sockets; OSError when the port is taken or the address is not ours."""
+        loop = asyncio.get_running_loop()
+        self._sockets = open_everywhere(self._host, self._port, socket.SOCK_DGRAM, _prepare)
+        self._port = self._sockets[0].getsockname()[1]
+        for sock in self._sockets:
+            loop.add_reader(sock, self._reader(sock))
+
+    async def aclose(self) -> None:
+        """Stop at once; safe to call twice."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    def _reader(self, sock: socket.socket) -> Callable[[], None]:
+        """The drain loop for one socket, with everything it needs at hand."""
+        tracker, ids = self._tracker, self._ids
+        clock, announce, interval = tracker.clock, tracker.announce, tracker.interval
+        known = ids.known
+        recvfrom, sendto = sock.recvfrom, sock.sendto
+        unpack, pack = _ANNOUNCE.unpack_from, _REPLY.pack
+        ipv6 = sock.family == socket.AF_INET6
+
+        def drain() -> None:
+            tracker.turn()
+            ids.turn(clock.now())
+            for _ in range(DRAIN):
+                try:
+                    data, address = recvfrom(udp.MAX_DATAGRAM)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    continue  # some systems report an earlier answer that could not be delivered
+                reply: bytes | None
+                if len(data) >= _ANNOUNCE_SIZE:
+                    connection_id, action, transaction_id, info_hash, left, event, want, port = unpack(data)
+                    checked = known.get(address[0])
+                    if action == _ACTION_ANNOUNCE and checked is not None and checked[0] == connection_id:
+                        seeders, leechers, peers = announce(info_hash, checked[1] + port, left, event, want)
+                        reply = pack(1, transaction_id, interval, leechers, seeders) + peers
+                    else:
+                        reply = self._answer(data, address, ipv6)
+                else:
+                    reply = self._answer(data, address, ipv6)
+                if reply is not None:
+                    try:
+                        sendto(reply, address)
+                    except OSError:  # full, or a source port of 0
+                        self.dropped += 1
+
+        return drain
+
+    def _answer(self, data: bytes, address: Address, ipv6: bool) -> bytes | None:
+        """What is not an announce from an address that is known already."""
+        if len(data) < udp.HEAD.size:
+            return None
+        connection_id, action, transaction_id = _HEAD.unpack_from(data)
+        host = address[0].partition("%")[0]
+        packed = socket.inet_pton(socket.AF_INET6 if ipv6 else socket.AF_INET, host)
+        if action == udp.ACTION_CONNECT:
+            if int.from_bytes(connection_id, "big") != udp.PROTOCOL_ID:
+                return None
+            return _HEAD_REPLY.pack(udp.ACTION_CONNECT, transaction_id) + self._ids.make(packed)
+        if not self._ids.check(address[0], packed, connection_id):
+            return None
+        if action == _ACTION_ANNOUNCE and len(data) >= _ANNOUNCE_SIZE:
+            _, _, _, info_hash, left, event, want, port = _ANNOUNCE.unpack_from(data)
+            seeders, leechers, peers = self._tracker.announce(info_hash, packed + port, left, event, want)
+            return _REPLY.pack(1, transaction_id, self._tracker.interval, leechers, seeders) + peers
+        request = udp.parse_request(data)
+        if isinstance(request, udp.Scrape):
+            found = self._tracker.scrape(request.info_hashes)
+            return udp.scrape_reply(request.transaction_id, [found[item] for item in request.info_hashes])
+        return None
+
+
+def _prepare(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
