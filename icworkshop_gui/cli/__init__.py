@@ -1,0 +1,1 @@
+"""The command line: the engine's door for shells and scripts. Imports no Qt."""

@@ -1,0 +1,255 @@
+"""`icworkshop search|show|install|remove|list|verify`: the catalog and the library."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from icworkshop_gui.cli.engine import COMPLETE, Shell, shell
+from icworkshop_gui.cli.output import Output, safe, size_text
+from icworkshop_gui.core.catalog import PackageId, PackageRef, PackageSummary, SearchQuery, Sort, is_version
+from icworkshop_gui.core.errors import IntegrityError, NotFound, UserError
+from icworkshop_gui.core.ids import TransferId
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.api.commands import GetPackage, Install, RemovePackage, Search, VerifyPackage
+from icworkshop_gui.engine.api.snapshots import LibraryEntry, TransferState
+from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.store.paths import data_dir
+
+
+def package(text: str) -> tuple[PackageId, str]:
+    """`publisher/name` or `publisher/name@version`."""
+    left, at, version = text.partition("@")
+    try:
+        parsed = PackageId.parse(left)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if at and not is_version(version):
+        raise argparse.ArgumentTypeError(f"{version!r} is not a version such as 1.2.3")
+    return parsed, version
+
+
+def engine(arguments: argparse.Namespace, output: Output, *, listen: bool = False) -> AbstractContextManager[Shell]:
+    return shell(
+        output,
+        data_dir(arguments.data_dir),
+        sources=arguments.source,
+        settings={"workshop.p2p.listen_port": "0"} if listen else {},
+        listen=listen,
+        active=listen,
+    )
+
+
+@contextmanager
+def catalog(arguments: argparse.Namespace, output: Output) -> Iterator[Shell]:
+    """An engine that only asks the sources. It has a folder of its own, so that it works beside the desktop
+    program, and does not go on with downloads that nobody asked it for."""
+    sources = arguments.source or Settings(data_dir(arguments.data_dir) / "settings.toml").sources
+    with (
+        tempfile.TemporaryDirectory(prefix="icworkshop-look-") as folder,
+        shell(output, Path(folder), sources=sources, listen=False) as opened,
+    ):
+        yield opened
+
+
+def search(arguments: argparse.Namespace, output: Output) -> int:
+    query = SearchQuery(
+        text=" ".join(arguments.text),
+        category=arguments.category,
+        tags=tuple(arguments.tag),
+        publisher=arguments.publisher,
+        sort=Sort(arguments.sort) if arguments.sort else (Sort.RELEVANCE if arguments.text else Sort.POPULAR),
+        limit=arguments.limit,
+    )
+    with catalog(arguments, output) as opened:
+        page = opened.ask(Search(query))
+    for row in page.items:
+        output.object(
+            event="package", id=str(row.package), version=row.version, title=row.title, summary=row.summary,
+            category=row.category, license=row.license, size=row.size, downloads=row.downloads, tags=list(row.tags),
+        )  # fmt: skip
+        output.line(_row(row))
+    output.object(event="done", total=page.total, shown=len(page.items), close_matches=page.close_matches)
+    if not page.items:
+        output.line("Nothing found. Try fewer words, or another category.")
+    elif page.close_matches:
+        output.line("Nothing is called exactly that; these come close.")
+    elif page.total > len(page.items):
+        output.line(f"{page.total} in all; --limit shows more.")
+    return 0
+
+
+def _row(row: PackageSummary) -> str:
+    return f"{row.package!s:36} {row.version:10} {size_text(row.size):>9}  {safe(row.title)} – {safe(row.summary)}"
+
+
+def show(arguments: argparse.Namespace, output: Output) -> int:
+    wanted, version = arguments.package
+    with catalog(arguments, output) as opened:
+        detail = opened.ask(GetPackage(wanted, version))
+    release = detail.release
+    output.object(
+        event="package", id=str(wanted), version=release.ref.version, title=release.title, summary=release.summary,
+        category=release.category, license=release.license, size=release.size, sha256=release.sha256,
+        info_hash=release.info_hash, downloads=release.downloads, tags=list(release.tags),
+        dependencies=[
+            {"id": str(need.package), "version": need.requirement, "optional": need.optional}
+            for need in release.dependencies
+        ],
+        files=[{"path": file.path, "size": file.size, "sha256": file.sha256} for file in release.files],
+        versions=[other.ref.version for other in detail.versions], readme=detail.readme, changelog=detail.changelog,
+    )  # fmt: skip
+    output.line(f"{safe(release.title)}  {release.ref}")
+    output.line(safe(release.summary))
+    output.line()
+    output.line(f"{'Category':12}{safe(release.category)}")
+    output.line(f"{'Licence':12}{safe(release.license)}")
+    output.line(f"{'Size':12}{size_text(release.size)}, {len(release.files)} files")
+    output.line(f"{'Versions':12}{', '.join(other.ref.version for other in detail.versions)}")
+    for need in release.dependencies:
+        output.line(f"{'Needs':12}{need.package} {safe(need.requirement)}{' (optional)' if need.optional else ''}")
+    output.line(f"{'SHA-256':12}{release.sha256}")
+    if detail.readme:
+        output.line()
+        for line in detail.readme.splitlines():
+            output.line(safe(line))
+    return 0
+
+
+def install(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output, listen=True) as opened:
+        asked: list[TransferId] = [
+            opened.ask(Install(wanted, version, Tier.from_slug(arguments.tier)))
+            for wanted, version in arguments.packages
+        ]
+        # What it needs comes along as transfers of their own; they are in the view by the time `ask` returns.
+        opened.fetch(lambda: [*asked, *_running(opened)])
+        for transfer in asked:
+            snapshot = opened.view.transfers[transfer]
+            entry = opened.view.library.get(snapshot.ref) if snapshot.ref else None
+            folder = entry.folder if entry else ""
+            output.object(
+                event="done", id=str(snapshot.ref), name=snapshot.name, folder=folder, size=snapshot.size,
+                from_peers=snapshot.from_peers, from_http=snapshot.from_http, reused=snapshot.reused,
+            )  # fmt: skip
+            output.line(f"{safe(snapshot.name)} {snapshot.ref} is installed in {folder}")
+    return 0
+
+
+def _running(opened: Shell) -> list[TransferId]:
+    """Unfinished transfers that are not waiting for the user."""
+    return [
+        snapshot.id
+        for snapshot in opened.view.transfers.values()
+        if snapshot.state not in COMPLETE and snapshot.state is not TransferState.PAUSED
+    ]
+
+
+def list_installed(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        entries = sorted(opened.view.library.values(), key=lambda entry: entry.ref)
+    for entry in entries:
+        output.object(event="package", **_entry_facts(entry))
+        mark = "  damaged" if entry.damaged else ""
+        output.line(f"{entry.ref!s:46} {size_text(entry.size):>9}  {safe(entry.title)}{mark}")
+    output.object(event="done", total=len(entries))
+    if not entries:
+        output.line("Nothing is installed yet. `icworkshop search` shows what there is.")
+    return 0
+
+
+def _entry_facts(entry: LibraryEntry) -> dict[str, Any]:
+    return {
+        "id": str(entry.ref.package),
+        "version": entry.ref.version,
+        "title": entry.title,
+        "category": entry.category,
+        "size": entry.size,
+        "unique": entry.unique,
+        "folder": entry.folder,
+        "how": entry.how,
+        "damaged": entry.damaged,
+        "update_to": entry.update_to,
+    }
+
+
+def _installed(opened: Shell, wanted: PackageId, version: str) -> PackageRef:
+    refs = sorted(ref for ref in opened.view.library if ref.package == wanted and version in ("", ref.version))
+    if not refs:
+        raise NotFound(f"{wanted}{'@' + version if version else ''} is not installed. `icworkshop list` shows what is.")
+    if len(refs) > 1:
+        raise UserError(f"Several versions are installed; name one: {', '.join(map(str, refs))}")
+    return refs[0]
+
+
+def remove(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        for wanted, version in arguments.packages:
+            ref = _installed(opened, wanted, version)
+            freed = opened.view.library[ref].unique
+            opened.ask(RemovePackage(ref, force=arguments.force))
+            output.object(event="done", id=str(ref.package), version=ref.version, freed=freed)
+            output.line(f"{ref} is removed; that frees {size_text(freed)}.")
+    return 0
+
+
+def verify(arguments: argparse.Namespace, output: Output) -> int:
+    damaged: list[str] = []
+    with engine(arguments, output, listen=arguments.repair) as opened:
+        refs = [_installed(opened, wanted, version) for wanted, version in arguments.packages]
+        for ref in refs or sorted(opened.view.library):
+            report = opened.ask(VerifyPackage(ref, repair=arguments.repair))
+            output.object(event="verified", id=str(ref), files=report.files, bad=list(report.bad))
+            if not report.bad:
+                output.line(f"{ref}: all {report.files} files are right.")
+                continue
+            output.line(f"{ref}: {len(report.bad)} of {report.files} files are missing or wrong.")
+            if report.repaired:
+                opened.fetch(lambda: _running(opened))
+                output.line(f"{ref}: repaired.")
+            else:
+                damaged.append(str(ref))
+    output.object(event="done", damaged=damaged)
+    if damaged:
+        raise IntegrityError(
+            f"Damaged: {', '.join(damaged)}. `icworkshop verify --repair` fetches what is wrong again."
+        )
+    return 0
+
+
+def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None:
+    """The verbs of catalog and library."""
+    verb = verbs.add_parser("search", parents=common, help="what the Workshop has")
+    verb.add_argument("text", nargs="*", metavar="WORD")
+    verb.add_argument("--category", default="")
+    verb.add_argument("--tag", action="append", default=[])
+    verb.add_argument("--publisher", default="")
+    verb.add_argument("--sort", choices=[sort.value for sort in Sort])
+    verb.add_argument("--limit", type=int, default=50, choices=range(1, 201), metavar="N", help="1 to 200 rows")
+    verb.set_defaults(run=search)
+
+    verb = verbs.add_parser("show", parents=common, help="everything about one package")
+    verb.add_argument("package", type=package, metavar="PUBLISHER/NAME[@VERSION]")
+    verb.set_defaults(run=show)
+
+    verb = verbs.add_parser("install", parents=common, help="fetch packages and what they need")
+    verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--tier", choices=[tier.slug for tier in reversed(Tier)], default=Tier.USER_REQUESTED.slug)
+    verb.set_defaults(run=install)
+
+    verb = verbs.add_parser("list", parents=common, help="what is installed")
+    verb.set_defaults(run=list_installed)
+
+    verb = verbs.add_parser("remove", parents=common, help="take packages out of the library")
+    verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--force", action="store_true", help="even when another package needs it")
+    verb.set_defaults(run=remove)
+
+    verb = verbs.add_parser("verify", parents=common, help="hash every installed file; without names: all packages")
+    verb.add_argument("packages", type=package, nargs="*", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--repair", action="store_true", help="fetch again what is missing or wrong")
+    verb.set_defaults(run=verify)

@@ -1,0 +1,186 @@
+"""The command line where things are not as they should be, and on a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from icworkshop_gui.engine.lock import EngineLock
+from tests.helpers.builders import content, needs, package
+from tests.helpers.engines import Workshop, workshop
+from tests.helpers.programs import ROOT, Program, cli
+
+pytestmark = pytest.mark.slow
+posix = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    folder = tmp_path_factory.mktemp("workshop")
+    with workshop(folder) as running:
+        for ref, files, fields in (
+            ("mapsmith/base@1.0.0", {"a.bin": b"base"}, {}),
+            ("mapsmith/dunes@1.0.0", {"a.bin": b"dunes"}, {"dependencies": (needs("mapsmith/base"),)}),
+            ("mapsmith/delta@1.0.0", {"a.bin": content(6_000_000, "delta")}, {"title": "Delta"}),
+        ):
+            path = folder / "x.icpkg"
+            path.write_bytes(package(files, ref, **fields))
+            running.publish(path)
+        yield running
+
+
+def plain(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """As people run it: no `--json`."""
+    command = [sys.executable, "-m", "icworkshop_gui.cli.__main__", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_what_others_need_is_not_removed(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path)
+    assert plain("install", "mapsmith/dunes", "--source", server.url, *here).returncode == 0
+    refused = plain("remove", "mapsmith/base", *here)
+    assert refused.returncode == 4
+    assert "mapsmith/dunes" in refused.stderr
+    assert plain("remove", "mapsmith/base", "--force", *here).returncode == 0
+    assert plain("verify", "mapsmith/base", *here).returncode == 3
+
+
+def test_beside_a_running_program(server: Workshop, tmp_path: Path) -> None:
+    """Its library is locked; the catalog is open to everybody."""
+    lock = EngineLock.take(tmp_path)
+    try:
+        here = ("--data-dir", tmp_path, "--source", server.url)
+        assert cli("search", "dunes", *here)[0] == 0
+        assert cli("show", "mapsmith/dunes", *here)[0] == 0
+        for verb in (("list",), ("install", "mapsmith/dunes"), ("verify",), ("remove", "mapsmith/dunes")):
+            told = plain(*verb, *here)
+            assert told.returncode == 4
+            assert "Another Workshop program is using" in told.stderr
+            assert "--data-dir" in told.stderr
+    finally:
+        lock.release()
+
+
+def test_publishing_is_refused_with_what_to_do(server: Workshop, tmp_path: Path) -> None:
+    token = {"IC_WORKSHOP_TOKEN": server.token}
+    mine = tmp_path / "mine.icpkg"
+    mine.write_bytes(package({"a": b"x"}, "mapsmith/refused@1.0.0"))
+    alone = tmp_path / "alone.icpkg"
+    alone.write_bytes(package({"a": b"x"}, "mapsmith/alone@1.0.0", dependencies=(needs("mapsmith/nowhere"),)))
+    junk = tmp_path / "junk.icpkg"
+    junk.write_bytes(b"junk" * 2000)
+    to = ("--source", server.url)
+    for path, where, env, words in (
+        (mine, to, {}, "IC_WORKSHOP_TOKEN"),
+        (mine, to, {"IC_WORKSHOP_TOKEN": "wrong" * 8}, "does not know this token"),
+        (alone, to, token, "mapsmith/nowhere"),
+        (junk, to, token, "is no package"),
+        (mine, ("--data-dir", tmp_path), token, "--source"),
+        (mine, ("--source", "http://127.0.0.1:9"), token, "127.0.0.1:9"),
+    ):
+        code, lines, _ = cli("publish", path, *where, env={"IC_WORKSHOP_TOKEN": "", **env})
+        assert code == 1, lines
+        assert words in lines[-1]["message"]
+
+
+def test_a_package_that_contradicts_itself_is_an_integrity_error(server: Workshop, tmp_path: Path) -> None:
+    data = content(50_000, "broken")
+    raw = bytearray(package({"a.bin": data}, "mapsmith/broken@1.0.0"))
+    raw[raw.index(data[:64]) + 100] ^= 1
+    path = tmp_path / "broken.icpkg"
+    path.write_bytes(raw)
+    code, lines, _ = cli("publish", path, "--source", server.url, env={"IC_WORKSHOP_TOKEN": server.token})
+    assert code == 5, lines
+    assert "Pack it again" in lines[-1]["message"]
+
+
+@posix
+def test_publishing_can_be_interrupted(tmp_path: Path) -> None:
+    """Against a server that takes a few bytes and then sleeps."""
+    path = tmp_path / "slow.icpkg"
+    path.write_bytes(package({"a.bin": content(12_000_000, "slow")}, "mapsmith/slow@1.0.0"))
+    reached = threading.Event()
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def take() -> None:
+            connection, _ = listening.accept()
+            taken.append(connection)
+            connection.recv(1000)
+            reached.set()
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        scratch = tmp_path / "scratch"
+        scratch.mkdir()
+        env = {"IC_WORKSHOP_TOKEN": "t" * 30, "TMPDIR": str(scratch)}
+        with Program("publish", path, "--source", url, "--json", env=env) as program:
+            assert reached.wait(20)
+            program.process.send_signal(signal.SIGINT)
+            assert program.finish(20) == 130
+            assert program.lines[-1]["code"] == 130
+        thread.join(5)
+        for connection in taken:
+            connection.close()
+    assert not list(scratch.iterdir())
+
+
+@posix
+def test_a_bar_on_a_terminal(server: Workshop, tmp_path: Path) -> None:
+    """It is drawn over itself, never wraps, and is gone when the result stands there."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    (tmp_path / "settings.toml").write_text('[workshop.p2p]\nmax_download_speed = "4 MB/s"\n', encoding="utf-8")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "icworkshop_gui.cli.__main__",
+            "install",
+            "mapsmith/delta",
+            "--source",
+            server.url,
+            "--data-dir",
+            str(tmp_path),
+        ],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = b""
+    end = time.monotonic() + 30
+    try:
+        while time.monotonic() < end and select.select([ours], [], [], 30)[0]:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:  # Linux: the other end is closed
+                break
+        assert process.wait(10) == 0, seen
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    drawn = seen.decode().split("\r\x1b[K")
+    bars = [text for text in drawn if text.startswith("[")]
+    assert len({re.match(r"\[[#.]{24}\] +(\d+) %", bar).group(1) for bar in bars}) > 3  # type: ignore[union-attr]
+    assert all(len(bar) < 60 and "\n" not in bar for bar in bars)
+    assert re.fullmatch(r"Delta mapsmith/delta@1\.0\.0 is installed in \S+\r\n", drawn[-1])
