@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from icworkshop_gui.core.units import GIB, MIB
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
-from tests.interop.partners import free_port
+from tests.helpers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
 from tests.helpers.builders import package
 from tests.helpers.engines import workshop
+from tests.helpers.ports import free_port
 from tests.helpers.programs import Program, cli
 
 KILLS = int(os.environ.get("ICW_KILLS", "5"))
@@ -115,9 +115,3 @@ def test_an_install_killed_at_random_moments(tmp_path: Path) -> None:
     folder = Path(done["folder"])
     assert all((folder / name).read_bytes() == content for name, content in files.items())
     assert not any((data / "workshop" / "staging").iterdir()), "nothing is left behind"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

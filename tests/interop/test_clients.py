@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.mini_tracker import MiniTracker
+from tests.helpers.ports import free_port
 from tests.helpers.programs import Program, cli
-from tests.interop.partners import PARTNERS, Partner, free_port
+from tests.interop.partners import PARTNERS, Partner
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(150)]
 

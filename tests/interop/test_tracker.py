@@ -25,6 +25,7 @@ from icworkshop_gui.formats.bencode import encode
 from icworkshop_gui.server.tracker.front import TrackerFront
 from icworkshop_gui.server.tracker.tracker import Tracker
 from icworkshop_gui.server.tracker.udp import UdpTrackerServer
+from tests.helpers.ports import free_port
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -167,9 +168,7 @@ def test_we_meet_through_opentracker(tmp_path: Path) -> None:
     program = shutil.which("opentracker")
     if program is None:
         pytest.skip("opentracker is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # Debian's build tracks only what this file lists.
     (tmp_path / "known").write_text(HASH.hex() + "\n")
     for folder in (tmp_path, *tmp_path.parents[:2]):
