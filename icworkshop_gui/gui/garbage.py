@@ -15,10 +15,11 @@ INTERVAL_MS = 500
 
 
 class GarbageCollector(QObject):
-    """Switches automatic collection off while it lives; `stop` switches it on again."""
+    """Switches automatic collection off while it lives; `stop` leaves it as it was found."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._automatic = gc.isenabled()
         gc.disable()
         # What was made at start stays for ever: not looking through it again keeps every later pause short.
         gc.collect()
@@ -38,4 +39,5 @@ class GarbageCollector(QObject):
     def stop(self) -> None:
         self._timer.stop()
         gc.unfreeze()
-        gc.enable()
+        if self._automatic:
+            gc.enable()

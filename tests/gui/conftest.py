@@ -73,8 +73,12 @@ def desk(new_desk: Callable[..., Desk]) -> Desk:
     return new_desk()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_widgets_left_for_other_threads() -> Iterator[None]:
-    """Cyclic garbage of widgets goes on this thread: a later test's engine thread must not be the one to collect it."""
-    yield
+@pytest.fixture(scope="package", autouse=True)
+def garbage_stays_on_this_thread() -> None:
+    """From the first window on, no other thread may collect: it would destroy widgets and timers, which crashes Qt.
+
+    The program does the same (`gui/garbage.py`). It stays so for the rest of this process, because a failed test's
+    traceback keeps its widgets long after; `tests/conftest.py` collects between tests.
+    """
     gc.collect()
+    gc.disable()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 
+import pytest
 from pytestqt.qtbot import QtBot
 
 from icworkshop_gui.gui.garbage import GarbageCollector
@@ -38,4 +39,16 @@ def test_only_the_windows_thread_collects(qtbot: QtBot) -> None:
         assert set(Loop.gone_on) == {threading.current_thread().name}
     finally:
         collector.stop()
-    assert gc.isenabled()
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_it_leaves_collection_as_it_found_it(qtbot: QtBot, automatic: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if automatic else gc.disable)()
+    try:
+        collector = GarbageCollector()
+        assert not gc.isenabled()
+        collector.stop()
+        assert gc.isenabled() is automatic
+    finally:
+        (gc.enable if before else gc.disable)()
