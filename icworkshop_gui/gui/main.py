@@ -27,6 +27,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     chosen = parser.parse_args(arguments)
     if chosen.keep is not None and not chosen.demo:
         parser.error("--keep needs --demo")
+    if chosen.data_dir is not None and chosen.demo:
+        parser.error("the demo has a folder of its own: use --keep DIR instead of --data-dir")
     return chosen
 
 

@@ -19,9 +19,7 @@ from icworkshop_gui.gui.screens.library import LibraryScreen
 from icworkshop_gui.gui.screens.library.actions import with_dependants
 from icworkshop_gui.gui.screens.library.rows import Part, parts_of
 from icworkshop_gui.gui.screens.library.storage import color_of, storage_words
-from icworkshop_gui.gui.theme import theme
-from icworkshop_gui.gui.tokens import COLORS as SCHEMES
-from icworkshop_gui.gui.tokens import Token, contrast, mix
+from icworkshop_gui.gui.tokens import contrast
 from icworkshop_gui.gui.widgets import treemap
 from icworkshop_gui.gui.widgets.treemap import CELLS_MAX, Cell, merged, squarify
 from tests.helpers.desk import Desk, choose, texts
@@ -258,14 +256,12 @@ def test_small_cells_become_one(sizes: list[int]) -> None:
 
 
 def test_words_on_the_map_are_legible(qapp: QApplication) -> None:
-    for scheme, colors in SCHEMES.items():
-        share = treemap.SHADE if scheme.is_dark else treemap.SHADE_LIGHT
-        for token in treemap.COLORS:
-            assert contrast(colors[Token.TEXT], mix(colors[token], colors[Token.SURFACE], share)) >= 4.5
+    for color in range(len(treemap.FILLS)):
+        assert contrast(treemap.INK, treemap.fill(color, high_contrast=False)) >= 4.5
+        assert contrast(treemap.INK, treemap.fill(color, high_contrast=True)) >= 7
     assert {color_of(category) for category in ("map", "mod", "music", "voice-pack", "sprites", "what")} <= set(
         range(5)
     )
-    assert theme().scheme in SCHEMES
 
 
 def test_a_figure_from_before_the_last_install_is_not_told() -> None:

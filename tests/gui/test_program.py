@@ -365,6 +365,9 @@ def test_command_line() -> None:
     with pytest.raises(SystemExit) as ended:
         parse(["--keep", "x"])
     assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        parse(["--demo", "--data-dir", "x"])
+    assert ended.value.code == 2
 
 
 def test_version_needs_no_qt(tmp_path: Path) -> None:

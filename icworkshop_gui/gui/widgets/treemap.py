@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.theme import Text, theme
-from icworkshop_gui.gui.tokens import Token
+from icworkshop_gui.gui.tokens import Token, mix
 from icworkshop_gui.gui.widgets import paint
 
 CELLS_MAX = 12
@@ -19,10 +19,13 @@ CELLS_MAX = 12
 SHARE_MIN = 0.012
 """A cell below this share of the whole goes into that one, too."""
 GAP = 4.0
-SHADE = 0.42
-"""Share of its colour in the ground of a cell in a dark scheme: its words keep 4.5:1."""
-SHADE_LIGHT = 0.24
-COLORS = (Token.ACCENT, Token.INFO, Token.OK, Token.WARN, Token.QUIET)
+INK = "#FFFFFF"
+FILLS = ("#B4502B", "#3E6FB5", "#5C4E9A", "#2F7350", "#5B6675")
+"""The same in every scheme, as in the drawings; white words on them keep 4.5:1."""
+SHADE_CONTRAST = 0.6
+"""Share of a fill on black where the scheme promises 7:1."""
+REST = len(FILLS) - 1
+"""Index of the quiet one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Cell:
     label: str
     size: int
     color: int = 0
-    """Index into COLORS."""
+    """Index into FILLS."""
 
 
 def merged(cells: Sequence[Cell]) -> list[Cell]:
@@ -45,7 +48,7 @@ def merged(cells: Sequence[Cell]) -> list[Cell]:
     if len(rest) == 1 and len(kept) < CELLS_MAX:
         return ranked
     if rest:
-        kept.append(Cell(None, f"{len(rest)} more", sum(cell.size for cell in rest), len(COLORS) - 1))
+        kept.append(Cell(None, f"{len(rest)} more", sum(cell.size for cell in rest), REST))
     return kept
 
 
@@ -90,10 +93,10 @@ def _worst(row: Sequence[float], side: float) -> float:
     return max(max(side**2 * area / total**2, total**2 / (side**2 * area)) if area else float("inf") for area in row)
 
 
-def ground(color: int) -> QColor:
-    """The fill of a cell."""
-    share = SHADE if theme().scheme.is_dark else SHADE_LIGHT
-    return theme().tint(COLORS[color % len(COLORS)], Token.SURFACE, share)
+def fill(color: int, high_contrast: bool) -> str:
+    """The ground of a cell, "#RRGGBB"."""
+    chosen = FILLS[color % len(FILLS)]
+    return mix(chosen, "#000000", SHADE_CONTRAST) if high_contrast else chosen
 
 
 class Treemap(QWidget):
@@ -150,9 +153,8 @@ class Treemap(QWidget):
             return
         for at, (cell, rect) in enumerate(zip(self._cells, self._rects(), strict=True)):
             line = look.color(Token.LINE) if look.scheme.is_contrast else None
-            paint.panel(
-                painter, rect, 6, ground(cell.color).lighter(112) if at == self._hot else ground(cell.color), line
-            )
+            ground = QColor(fill(cell.color, look.scheme.is_contrast))
+            paint.panel(painter, rect, 6, ground.lighter(112) if at == self._hot else ground, line)
             self._write(painter, rect, cell)
             if at == self._at and self.hasFocus():
                 paint.ring(painter, rect, 6, look.color(Token.TEXT))
@@ -167,10 +169,10 @@ class Treemap(QWidget):
         strong, plain = look.font(Text.CAPTION_STRONG), look.font(Text.CAPTION)
         label = QFontMetricsF(strong).elidedText(cell.label, Qt.TextElideMode.ElideRight, inside.width())
         top = QRectF(inside.x(), inside.y(), inside.width(), 16)
-        paint.text(painter, top, label, strong, look.color(Token.TEXT))
+        paint.text(painter, top, label, strong, QColor(INK))
         size = words.size(cell.size)
         if inside.height() >= 32 and paint.width_of(size, plain) <= inside.width():
-            paint.text(painter, top.translated(0, 17), size, plain, look.color(Token.TEXT))
+            paint.text(painter, top.translated(0, 17), size, plain, QColor(INK))
 
     def _cell_at(self, event: QMouseEvent) -> int:
         return next((at for at, rect in enumerate(self._rects()) if rect.contains(event.position())), -1)

@@ -16,22 +16,17 @@ from icworkshop_gui.gui.tokens import Token
 from icworkshop_gui.gui.widgets.buttons import Button, Kind, LinkButton
 from icworkshop_gui.gui.widgets.card import Card
 from icworkshop_gui.gui.widgets.labels import ElidedLabel, IconLabel, Label
-from icworkshop_gui.gui.widgets.treemap import COLORS, Cell, Treemap
+from icworkshop_gui.gui.widgets.treemap import REST, Cell, Treemap
 
 HEIGHT = 184
 
 
-_COLORS = {
-    Motif.RIDGES: Token.ACCENT,
-    Motif.PIXELS: Token.INFO,
-    Motif.TILES: Token.OK,
-    Motif.WAVES: Token.WARN,
-}
+_FILLS = {Motif.RIDGES: 0, Motif.PIXELS: 1, Motif.WAVES: 2, Motif.TILES: 3}
 
 
 def color_of(category: str) -> int:
     """One colour for what looks alike; the rest shares the quiet one."""
-    return COLORS.index(_COLORS.get(categories.motif(category), Token.QUIET))
+    return _FILLS.get(categories.motif(category), REST)
 
 
 def storage_words(entries: Sequence[LibraryEntry], store_bytes: int) -> str:
