@@ -89,6 +89,8 @@ class Swarmside(Protocol):
 
     def interest_changed(self) -> None: ...
 
+    def has_more(self, peer: Peer) -> None: ...
+
     def learned_port(self, peer: Peer) -> None: ...
 
     def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None: ...
@@ -457,6 +459,7 @@ class Peer:
     def _learn(self, mask: int) -> None:
         self.view.has |= mask
         self._side.counts.add(mask)
+        self._side.has_more(self)
         if self._side.may_ask and mask & self._tracker.interesting_mask:
             self.update_interest(True)
             if self.hungry or not len(self.pipeline):

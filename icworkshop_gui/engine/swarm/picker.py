@@ -1,7 +1,8 @@
 """Which blocks to ask a peer for. Pure: a state machine over `PieceTracker` and `Availability`, chance handed in.
 
-Order (engine.md E.1): free blocks of open pieces, rarest first; then new pieces, rarest first with random ties (the
-first few of a transfer at random); then, when every wanted block is asked for, one busy block once more.
+Order (engine.md E.1): free blocks of open pieces, rarest first, as far as no new piece is rarer; new pieces, rarest
+first with random ties (the first few of a transfer at random); the other open pieces; then, when every wanted block is
+asked for, one busy block once more.
 """
 
 from __future__ import annotations
@@ -72,23 +73,14 @@ class PiecePicker:
         blocks: list[tuple[int, int]] = []
         has = peer.has if peer.allowed is None else peer.has & peer.allowed
         starved = False
-        if count > 0 and tracker.partial:
-            for piece in self._partials(peer, has):
-                index = piece.index
-                taken = tracker.ask(piece, count - len(blocks), peer.key)
-                blocks += [(index, block) for block in taken]
-                if len(blocks) >= count:
-                    break
-        while len(blocks) < count:
-            candidates = has & tracker.missing_mask & tracker.wanted_mask
-            if not candidates:
-                break
-            if not self._may_open(peer, has_picked=bool(blocks)):
-                starved = True
-                break
-            index = self._choose(candidates, peer)
-            piece = tracker.open_piece(index, peer.key if peer.on_parole else NOBODY)
-            blocks += [(index, block) for block in tracker.ask(piece, count - len(blocks), peer.key)]
+        if count > 0:
+            rarer, others = self._partials(peer, has)
+            self._ask_partials(peer, rarer, count, blocks)
+            starved = self._ask_new(peer, has, count, blocks)
+            self._ask_partials(peer, others, count, blocks)
+            if starved and not blocks and not peer.outstanding:
+                # Over the cap a busy peer waits; one with nothing to do may still open a piece, or it idles for ever.
+                starved = self._ask_new(peer, has, count, blocks, over_cap=True)
         if not blocks and not peer.outstanding and not peer.on_parole and tracker.all_asked and tracker.open:
             blocks = self._busy_blocks(peer, has, min(count, ENDGAME_DEPTH[self.tier]))
         return Pick(blocks, starved)
@@ -124,31 +116,53 @@ class PiecePicker:
         tracker = self._tracker
         piece = tracker.partial.get(index)
         if piece is None or piece.exclusive != NOBODY:
-            if not tracker.pickable_mask >> index & 1 or not self._may_open(PickView(key=key), has_picked=False):
+            if not tracker.pickable_mask >> index & 1 or not self._has_room(PickView(key=key)):
                 return []
             piece = tracker.open_piece(index)
         return [(index, block) for block in tracker.ask(piece, piece.free, key)]
 
     # --- open pieces --------------------------------------------------------------------------
 
-    def _partials(self, peer: PickView, has: int) -> list[OpenPiece]:
+    def _ask_partials(self, peer: PickView, pieces: list[OpenPiece], count: int, blocks: list[tuple[int, int]]) -> None:
+        for piece in pieces:
+            if len(blocks) >= count:
+                return
+            index = piece.index
+            blocks += [(index, block) for block in self._tracker.ask(piece, count - len(blocks), peer.key)]
+
+    def _partials(self, peer: PickView, has: int) -> tuple[list[OpenPiece], list[OpenPiece]]:
+        """Open pieces that it may work on: those to be asked for before any new piece, and those after.
+
+        A piece that others have too comes after a new one that is rarer: whoever has what nobody else has (a lone
+        seed) is asked for that, and the open piece is finished by the others.
+        """
+        tracker = self._tracker
+        if not tracker.partial:
+            return [], []
         key = peer.key
         pieces = [
             piece
-            for piece in self._tracker.partial.values()
+            for piece in tracker.partial.values()
             if has & piece.bit
             and (piece.exclusive == NOBODY or piece.exclusive == key)
             and (not peer.on_parole or self._is_alone(piece, key))
         ]
-        if len(pieces) > 1:
-            if self._tracker.have.count < self._config.random_first_pieces:
-                pieces.sort(key=lambda piece: piece.missing)
-            else:
-                count = self._availability.count
-                pieces.sort(key=lambda piece: (count(piece.index), piece.missing))
-            if peer.snubbed:
-                pieces.reverse()
-        return pieces
+        if not pieces:
+            return [], []
+        if tracker.have.count < self._config.random_first_pieces:
+            pieces.sort(key=lambda piece: piece.missing)
+            return pieces, []
+        count = self._availability.count
+        ranked = sorted((count(piece.index), piece.missing, piece.index, piece) for piece in pieces)
+        if peer.snubbed:
+            return [piece for *_, piece in reversed(ranked)], []
+        new = has & tracker.pickable_mask
+        if not new or peer.on_parole:
+            return [piece for *_, piece in ranked], []
+        rarest = self._availability.rarest(new)
+        floor = count((rarest & -rarest).bit_length() - 1)
+        before = [piece for copies, *_, piece in ranked if copies <= floor]
+        return before, [piece for copies, *_, piece in ranked if copies > floor]
 
     @staticmethod
     def _is_alone(piece: OpenPiece, key: int) -> bool:
@@ -156,20 +170,38 @@ class PiecePicker:
 
     # --- new pieces ---------------------------------------------------------------------------
 
-    def _may_open(self, peer: PickView, *, has_picked: bool) -> bool:
-        """Is there room for one more open piece?"""
-        tracker, config = self._tracker, self._config
+    def _ask_new(
+        self, peer: PickView, has: int, count: int, blocks: list[tuple[int, int]], *, over_cap: bool = False
+    ) -> bool:
+        """Open pieces and ask for their blocks. True when it has more that we want, but no room is left."""
+        tracker = self._tracker
+        while len(blocks) < count:
+            candidates = has & tracker.pickable_mask
+            if not candidates:
+                return False
+            if not self._has_room(peer) or (self._is_over_cap() and not (over_cap and not blocks)):
+                return True
+            index = self._choose(candidates, peer)
+            piece = tracker.open_piece(index, peer.key if peer.on_parole else NOBODY)
+            blocks += [(index, block) for block in tracker.ask(piece, count - len(blocks), peer.key)]
+        return False
+
+    def _has_room(self, peer: PickView) -> bool:
+        """Is there memory for one more open piece?"""
+        tracker = self._tracker
+        if tracker.buffered + tracker.geometry.piece_length <= self._config.max_buffered:
+            return True
         if not tracker.open and not tracker.checking:
             return True
-        if tracker.buffered + tracker.geometry.piece_length > config.max_buffered:
-            return not tracker.checking and self._make_room(peer)
+        return not tracker.checking and self._make_room(peer)
+
+    def _is_over_cap(self) -> bool:
+        """Are so many pieces half done that finishing them comes first?"""
+        tracker, config = self._tracker, self._config
         partials = len(tracker.partial)
-        if partials > config.partials_per_peer * self.peers or (
+        return partials > config.partials_per_peer * self.peers or (
             partials * tracker.geometry.piece_length > config.max_partial_bytes
-        ):
-            # Over the cap a busy peer waits; one with nothing to do may still open, or it would idle for ever.
-            return not has_picked and not peer.outstanding
-        return True
+        )
 
     def _make_room(self, peer: PickView) -> bool:
         """Give up the least finished piece that waits for peers who left, if there is one."""

@@ -122,6 +122,11 @@ class PieceTracker:
         return not self.lacking_mask & self.wanted_mask
 
     @property
+    def is_full(self) -> bool:
+        """Everything is had, wanted or not."""
+        return not self.lacking_mask
+
+    @property
     def all_asked(self) -> bool:
         """Every wanted block is asked for or here: the condition of strict endgame (DESIGN §4.9)."""
         return not self.partial and not self.pickable_mask

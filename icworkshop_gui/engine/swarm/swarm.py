@@ -30,6 +30,7 @@ from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
 from icworkshop_gui.engine.swarm.rates import RateMeter
 from icworkshop_gui.engine.swarm.roster import Roster
 from icworkshop_gui.engine.swarm.serving import Serving
+from icworkshop_gui.engine.swarm.showing import Showing
 from icworkshop_gui.engine.swarm.smart_ban import Verdict
 from icworkshop_gui.engine.swarm.stats import SwarmStats, peer_snapshot
 from icworkshop_gui.engine.swarm.uploader import Uploader
@@ -138,6 +139,7 @@ class Swarm:
             slots=self.config.upload_slots,
             interval=self.config.choke_interval,
         )
+        self._showing = Showing(self.tracker, self.counts, self._peers, world.rng)
         self._http = HttpFetchers(self, world.network, self._limit_down)
 
         self._running = False
@@ -146,7 +148,6 @@ class Swarm:
         self._write_error = False
         self._read_error = False
         self._told_complete = self.tracker.is_complete
-        self._have_log: list[int] = []
         self._timers: dict[str, asyncio.TimerHandle | asyncio.Handle] = {}
 
         now = self.clock.now()
@@ -323,12 +324,11 @@ class Swarm:
     def _welcome(self, stream: Stream, theirs: Handshake, leftover: bytes, source: PeerSource) -> None:
         wire = PeerWire.between(self._ours, theirs, self.tracker.geometry, self.clock.now())
         peer = Peer(self, self.new_key(), stream, wire, theirs.peer_id, source)
-        peer.have_cursor = len(self._have_log)
-        self._roster.enter(peer)
-        self.picker.peers = len(self._peers)
         hello = wire.extension_handshake(
             listen_port=self.listen_port, your_ip=peer.endpoint.host, upload_only=self.tracker.is_complete
-        ) + wire.bitfield(self.tracker.have)
+        ) + self._showing.welcome(peer)
+        self._roster.enter(peer)
+        self.picker.peers = len(self._peers)
         peer.say(self._ours.encode() + hello if stream.incoming else hello)
         peer.begin(leftover)
 
@@ -344,6 +344,7 @@ class Swarm:
             self.tracker.release(index, block, peer.key)
         self.tracker.end_exclusive(peer.key)
         self._serving.forget(peer)
+        self._showing.forget(peer)
         if self._running:
             self.blocks_released()
             self.interest_changed()
@@ -407,33 +408,26 @@ class Swarm:
             if verdict.ban or verdict.parole or verdict.cleared:
                 self._judge(verdict)
         if checked.verified:
-            self._have_log += checked.verified
+            self._showing.verified(checked.verified)
             self._listener.on_pieces_verified(checked.verified)
             for peer in list(self._peers.values()):
                 if peer.wire.am_interested and not peer.is_interesting:
                     peer.update_interest(False)
             if self._running:
-                self._later("haves", HAVE_DELAY, self._tell_haves)
+                self._later("haves", HAVE_DELAY, self._showing.tell)
         if checked.error is not None and not self._write_error:
             self._write_error = True
             self._asking_changed()
             self._listener.on_storage_error(checked.error)
         if self.tracker.is_complete and not self._told_complete:
             self._told_complete = True
-            self._tell_haves()
+            self._showing.tell()
             self._listener.on_complete()
             for peer in list(self._peers.values()):
                 if peer.is_seed:
                     peer.drop("we both have everything")
         elif self._running:
             self.blocks_released()
-
-    def _tell_haves(self) -> None:
-        log = self._have_log
-        for peer in list(self._peers.values()):
-            if peer.have_cursor < len(log) and not peer.is_seed:
-                peer.say(peer.wire.have(log[peer.have_cursor :]))
-                peer.have_cursor = len(log)
 
     def _judge(self, verdict: Verdict) -> None:
         for key in verdict.parole:
@@ -459,6 +453,8 @@ class Swarm:
         return self._sharing and not self._read_error
 
     def has_requests(self, peer: Peer) -> None:
+        if self._showing.is_super_seeding:
+            self._showing.asked(peer)
         self._serving.serve(peer)
 
     def _on_read_error(self, error: StorageError) -> None:
@@ -466,6 +462,9 @@ class Swarm:
             self._read_error = True
             self._serving_changed()
             self._listener.on_storage_error(error)
+
+    def has_more(self, peer: Peer) -> None:
+        self._showing.has_more(peer)
 
     def interest_changed(self) -> None:
         self._soon("slots", self._serving.fill)
@@ -486,6 +485,7 @@ class Swarm:
             peer.tick(now)
             peer.ask(now)
         self._serving.tick(now, seeding=self._is_seeding)
+        self._showing.tick()
         self._roster.make_room(now)
         self._down_meter.sample(self._received(), now)
         self._up_meter.sample(self._uploaded(), now)

@@ -40,6 +40,13 @@ class UploadQueue:
         self._waiting[request] = None
         return True
 
+    def pieces(self) -> int:
+        """Mask of the pieces that are asked for."""
+        mask = 0
+        for index in {request[0] for request in self._waiting}:
+            mask |= 1 << index
+        return mask
+
     def cancel(self, request: Request) -> bool:
         """True when it was waiting."""
         if request not in self._waiting:

@@ -45,9 +45,15 @@ def test_the_first_pieces_come_at_random_whatever_their_rarity() -> None:
     assert later == {"4       "}
 
 
-def test_open_pieces_before_new_ones() -> None:
-    assert Board(availability="1119", open="   2").pick(3, has="****") in {"1  2", " 1 2", "  12"}
-    assert Board(availability="1119", open="   2").pick(2, has="****") == "   2"
+def test_open_pieces_before_new_ones_that_are_not_rarer() -> None:
+    assert Board(availability="1111", open="   2").pick(3, has="****") in {"1  2", " 1 2", "  12"}
+    assert Board(availability="1111", open="   2").pick(2, has="****") == "   2"
+
+
+def test_a_rarer_new_piece_before_an_open_one_that_others_can_finish() -> None:
+    assert Board(availability="3239", open="   2").pick(1, has="****") == " 1  "
+    assert Board(availability="3239", open=" 1 2").pick(2, has="****") in {"11  ", " 11 "}
+    assert Board(availability="1119", open="   2").pick(1, has="   *") == "   1"
 
 
 def test_the_rarest_open_piece_first_then_the_fullest() -> None:
