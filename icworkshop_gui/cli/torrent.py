@@ -25,6 +25,7 @@ from icworkshop_gui.formats.bencode import TORRENT_LIMITS
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
 from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.paths import data_dir
 
 
@@ -57,7 +58,12 @@ def show(arguments: argparse.Namespace, output: Output) -> int:
         output.line(f"{'Pieces':14}{facts['piece_count']} of {facts['piece_length']} bytes")
     if facts.get("private"):
         output.line(f"{'Private':14}yes")
-    for label, key in (("Tracker", "trackers"), ("Web seed", "web_seeds"), ("Peer", "peers")):
+    for label, key in (
+        ("Tracker", "trackers"),
+        ("Web seed", "web_seeds"),
+        ("HTTP seed", "http_seeds"),
+        ("Peer", "peers"),
+    ):
         for url in facts.get(key, ()):
             output.line(f"{label:14}{safe(url)}")
     for file in facts.get("files", ()):
@@ -76,6 +82,7 @@ def _torrent_facts(meta: Metainfo) -> dict[str, Any]:
         "files": [{"path": "/".join(file.path), "size": file.size} for file in meta.files if not file.is_pad],
         "trackers": [url for tier in meta.trackers for url in tier],
         "web_seeds": list(meta.web_seeds),
+        "http_seeds": list(meta.http_seeds),
         "private": meta.private,
         "comment": meta.comment,
         "created_by": meta.created_by,
@@ -92,6 +99,7 @@ def _magnet_facts(magnet: Magnet) -> dict[str, Any]:
         "files": [],
         "trackers": list(magnet.trackers),
         "web_seeds": list(magnet.web_seeds),
+        "http_seeds": [],
         "private": False,
         "peers": [str(peer) for peer in magnet.peers],
     }
@@ -257,6 +265,7 @@ def _command(data: bytes, folder: Path, arguments: argparse.Namespace, *, seed_o
         seed_only=seed_only,
         use_trackers=not arguments.no_trackers,
         peers=tuple(arguments.peer),
+        web_seeds=tuple(getattr(arguments, "webseed", ())),
     )
 
 
@@ -266,6 +275,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, str]:
         "workshop.p2p.max_download_speed": arguments.limit_down,
         "workshop.p2p.max_upload_speed": arguments.limit_up,
         "workshop.p2p.seed_after_download": "true" if getattr(arguments, "keep_seeding", True) else "false",
+        "webseed.enabled": "false" if getattr(arguments, "no_webseeds", False) else "true",
         # A torrent of any size goes through its swarm: the size rule is for Workshop packages.
         "workshop.p2p.http_below": "0 B",
     }
@@ -302,6 +312,12 @@ def port(text: str) -> int:
     return int(text)
 
 
+def web_seed(text: str) -> str:
+    if not is_web_seed_url(text):
+        raise argparse.ArgumentTypeError(f"not an http or https address in ASCII: {text!r}")
+    return text
+
+
 def transports(text: str) -> str:
     unknown = set(text.split(",")) - {"tcp"}
     if unknown:
@@ -329,7 +345,7 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
         )
     verb.add_argument("--piece-length", type=int, metavar="N", help="bytes, a power of two from 16384 on")
     verb.add_argument("--tracker", action="append", default=[], metavar="URL")
-    verb.add_argument("--webseed", action="append", default=[], metavar="URL")
+    verb.add_argument("--webseed", type=web_seed, action="append", default=[], metavar="URL")
     verb.add_argument("--private", action="store_true")
     verb.set_defaults(run=create, version=TorrentVersion.V1.value)
 
@@ -347,6 +363,15 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb.add_argument("source", metavar="FILE|MAGNET")
     verb.add_argument("--to", required=True, metavar="DIR")
     verb.add_argument("--keep-seeding", action="store_true", help="share until SIGTERM or Ctrl+C")
+    verb.add_argument(
+        "--webseed",
+        type=web_seed,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a web server that has it too; in your own network only those are asked that you name here",
+    )
+    verb.add_argument("--no-webseeds", action="store_true", help="from other players only")
     verb.set_defaults(run=download)
 
     verb = sub.add_parser("seed", parents=[*common, moving], help="check and share until SIGTERM or Ctrl+C")

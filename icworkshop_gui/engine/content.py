@@ -19,6 +19,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import IntegrityError
 from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.disk import Disk
@@ -72,13 +73,13 @@ class Content(Protocol):
     def trackers(self) -> tuple[tuple[str, ...], ...]: ...
 
     @property
-    def http_urls(self) -> tuple[str, ...]:
-        """Where the whole torrent lies as one file."""
+    def web_seeds(self) -> tuple[WebSeedUrl, ...]:
+        """Web servers that have it."""
         ...
 
     @property
     def allow_private(self) -> bool:
-        """Its trackers and servers may be on a private network: the user configured them, or is on it."""
+        """Its trackers may be on a private network: the user configured them, or is on it."""
         ...
 
     @property
@@ -126,7 +127,7 @@ class PackageContent:
         self.ref: PackageRef = record.ref
         self.title = record.title or str(record.ref)
         self.trackers: tuple[tuple[str, ...], ...] = ()
-        self.http_urls: tuple[str, ...] = ()
+        self.web_seeds: tuple[WebSeedUrl, ...] = ()
         self.allow_private = is_local_url(record.source)
         self._store = store
         self._record = record
@@ -139,8 +140,14 @@ class PackageContent:
     def _learn(self, torrent: bytes) -> None:
         self.metainfo = Metainfo.parse(torrent)
         self.trackers = self.metainfo.trackers
-        # The server that named the package, not the torrent's list: that one is for other programs.
-        self.http_urls = (self._catalog.client(self._record.source).package_url(self.ref),)
+        # First the server that named the package, which the user configured; then what its torrent lists, which must
+        # be on the open Internet: on this network a torrent has no say.
+        ours = self._catalog.client(self._record.source).package_url(self.ref)
+        mirrors = [url for url in self.metainfo.web_seeds if url != ours and not is_local_url(url)]
+        self.web_seeds = (
+            WebSeedUrl(ours, allow_private=self.allow_private),
+            *(WebSeedUrl(url) for url in mirrors),
+        )
 
     @property
     def is_prepared(self) -> bool:
@@ -276,8 +283,13 @@ class TorrentContent:
         self.title = self.metainfo.name
         listed = self.metainfo.trackers if record.use_trackers else ()
         self.trackers = (*listed, *((url,) for url in record.extra_trackers))
-        single = self.metainfo.is_single_file
-        self.http_urls = tuple(record.web_seeds) if single else ()
+        named = dict.fromkeys(record.web_seeds)
+        self.web_seeds = (
+            *(WebSeedUrl(url, allow_private=True) for url in named),
+            # A stranger wrote these: they lead to the open Internet or nowhere.
+            *(WebSeedUrl(url) for url in self.metainfo.web_seeds if url not in named),
+            *(WebSeedUrl(url, SeedKind.SCRIPT) for url in self.metainfo.http_seeds),
+        )
         # The user opened this torrent by hand, so its trackers may be in the same house.
         self.allow_private = True
         self._store = store

@@ -141,18 +141,21 @@ def _sources(transfer: Transfer) -> tuple[SourceSnapshot, ...]:
             )
             for status in announcer.status()
         )
-    stats = transfer.stats() or SwarmStats()
-    total = transfer.totals(transfer.stats())
+    swarm = transfer.swarm
+    now = 0.0 if swarm is None else swarm.clock.now()
+    known = {} if swarm is None else {seed.place: seed for seed in swarm.web_seeds()}
     rows.extend(
         SourceSnapshot(
             kind="http",
-            url=url,
-            ok=not stats.http_given_up,
-            message=stats.http_message,
-            downloaded=total.from_http,
-            rate_down=stats.rate_http,
+            url=place.shown,
+            ok=seed is None or not seed.message,
+            message="" if seed is None else seed.message,
+            downloaded=0 if seed is None else seed.received,
+            rate_down=0 if seed is None or not seed.active else int(seed.rate),
+            next_in=None if seed is None or seed.blocked_until <= now else seed.blocked_until - now,
         )
-        for url in transfer.content.http_urls[:1]
+        for place in transfer.content.web_seeds
+        for seed in [known.get(place)]
     )
     return tuple(rows)
 

@@ -1,7 +1,6 @@
-"""What runs for one transfer while it fetches or shares: its swarm, its trackers, and the web server's part.
+"""What runs for one transfer while it fetches or shares: its swarm, its trackers, and the web servers' part.
 
-The policy of DESIGN §4.10 lives here: small packages come over HTTP alone, and where no peer serves the web
-server is asked too, until peers serve again.
+When web servers are asked is decided by `web_turn` and the gates of `swarm.webseed`.
 """
 
 from __future__ import annotations
@@ -21,15 +20,14 @@ from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.config import SwarmConfig
-from icworkshop_gui.engine.swarm.swarm import HttpSource, Swarm, SwarmListener, SwarmStats
+from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmListener, SwarmStats, WebSource
+from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
+from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
+from icworkshop_gui.engine.swarm.webseed.places import FileMap
+from icworkshop_gui.engine.web_turn import TurnView, is_web_turn
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.store.transfers import TransferStats
-
-HTTP_FALLBACK_AFTER = 6.0
-"""Seconds without a useful byte from peers after which the web server is asked too."""
-HTTP_STANDS_BACK = 256_000
-"""Bytes a second from peers above which a running HTTP fallback stops: popular content costs the server nothing."""
 
 CONNECTIONS_MIN = 2
 """Connections that a swarm may open even when the others have taken all there are."""
@@ -43,6 +41,7 @@ class Neighbourhood(Protocol):
     peer_id: PeerId
     udp: UdpTrackerClient
     http_slots: asyncio.Semaphore
+    web_slots: RequestSlots
     dialer: Dialer
 
     def peer_port(self) -> int:
@@ -56,10 +55,21 @@ class Neighbourhood(Protocol):
 
 def is_http_only(content: Content, settings: Settings) -> bool:
     """Small packages, and everything for those who want no P2P."""
-    if not content.http_urls or content.ref is None:
+    if not content.web_seeds or content.ref is None:
         return False
     small = content.size < settings.number("workshop.p2p.http_below")
     return small or not settings.flag("workshop.p2p.prefer_p2p")
+
+
+def webseed_config(settings: Settings) -> WebSeedConfig:
+    """The limits of web seeds, as far as a person may change them."""
+    return WebSeedConfig(
+        max_requests_per_seed=settings.number("webseed.max_requests_per_seed"),
+        max_requests_global=settings.number("webseed.max_requests_global"),
+        max_bandwidth_fraction=settings.number("webseed.max_bandwidth_percent") / 100,
+        prefer_bt_peers=settings.flag("webseed.prefer_bt_peers"),
+        bt_peer_rate_threshold=settings.rate("webseed.bt_peer_rate_threshold") or 0,
+    )
 
 
 class Exchange:
@@ -103,9 +113,11 @@ class Exchange:
             config=SwarmConfig(
                 max_connections=settings.number("workshop.p2p.max_connections_per_package"),
                 upload_slots=settings.number("workshop.p2p.upload_slots"),
+                webseed=webseed_config(settings),
             ),
             dialer=session.dialer,
             spare=self._spare,
+            web_slots=session.web_slots,
         )
         self.swarm.start()
         self.announcer: TrackerAnnouncer | None = None
@@ -154,8 +166,7 @@ class Exchange:
             self._fetching_since = None
         elif self._fetching_since is None:
             self._fetching_since = self._session.world.clock.now()
-            if self._http_only:
-                self._set_http(True)
+            self._take_turns(self._fetching_since, self.swarm.stats())
 
     def completed(self) -> None:
         """The last piece is here: trackers want to know."""
@@ -167,18 +178,39 @@ class Exchange:
         return now - max(self._fetching_since or now, stats.progressing_at or 0.0)
 
     def tick(self, now: float, stats: SwarmStats) -> None:
-        """HTTP comes in where no peer serves, and stands back where they do."""
-        if self._http_only or not self._content.http_urls or self._fetching_since is None:
-            return
-        if not self._http_on and self.quiet(now, stats) >= HTTP_FALLBACK_AFTER:
-            self._set_http(True)
-        elif self._http_on and stats.rate_down - stats.rate_http >= HTTP_STANDS_BACK:
-            self._set_http(False)
+        """Policies that go by the clock."""
+        if self._fetching_since is not None:
+            self._take_turns(now, stats)
 
-    def _set_http(self, on: bool) -> None:
-        self._http_on = on
-        source = HttpSource(urls=self._content.http_urls, allow_private=self._content.allow_private)
-        self.swarm.set_http_source(source if on else None)
+    def _take_turns(self, now: float, stats: SwarmStats) -> None:
+        settings = self._session.settings
+        assert self._fetching_since is not None
+        view = TurnView(
+            is_on=self._http_on,
+            http_only=self._http_only,
+            enabled=settings.flag("webseed.enabled"),
+            peers_first=settings.flag("webseed.prefer_bt_peers"),
+            is_package=self._content.ref is not None,
+            tier=self.swarm.tier,
+            elapsed=now - self._fetching_since,
+            quiet=self.quiet(now, stats),
+            rate_peers=stats.rate_down - stats.rate_http,
+            nobody_known=not stats.known and self._all_asked(),
+        )
+        on = bool(self._content.web_seeds) and is_web_turn(view)
+        if on != self._http_on:
+            self._http_on = on
+            self._use_web(on)
+
+    def _all_asked(self) -> bool:
+        """Has every tracker answered, or failed to?"""
+        return self.announcer is None or all(status.ok or status.message for status in self.announcer.status())
+
+    def _use_web(self, on: bool) -> None:
+        source = WebSource(
+            seeds=self._content.web_seeds, files=FileMap.of(self._content.metainfo), alone=self._http_only
+        )
+        self.swarm.set_web_source(source if on else None)
 
     def next_announce(self) -> float | None:
         """Seconds until a tracker is asked again; None when none will be."""

@@ -33,6 +33,7 @@ from icworkshop_gui.engine.net.network import Listener
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
 from icworkshop_gui.engine.world import World
@@ -87,6 +88,7 @@ class Session:
         self.limit_down = Limiter(None)
         self.limit_up = Limiter(None)
         self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
+        self.web_slots = RequestSlots()
         self.publisher = Publisher(self, publish)
         self._listener: Listener | None = None
         self._tickers: list[LimiterTicker] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,6 +67,9 @@ class Metainfo:
     implied by BEP 52 and never crosses the wire."""
     files: tuple[TorrentFile, ...]
     """In the order of their bytes, padding included."""
+    spellings: Mapping[int, tuple[bytes, ...]]
+    """Number in `files` -> its path as the torrent spells it, where ours had to differ: so a web server knows the
+    file (BEP 19). Never for a path on the disk."""
     pieces: bytes
     """v1: the SHA-1 of every piece, one after the other; empty for a v2-only torrent."""
     piece_roots: bytes
@@ -74,6 +77,9 @@ class Metainfo:
     trackers: tuple[tuple[str, ...], ...] = ()
     """Tiers of usable addresses (BEP 12)."""
     web_seeds: tuple[str, ...] = ()
+    """`url-list` (BEP 19)."""
+    http_seeds: tuple[str, ...] = ()
+    """`httpseeds` (BEP 17)."""
     private: bool = False
     comment: str = ""
     created_by: str = ""
@@ -98,6 +104,7 @@ class Metainfo:
             is_sorted=found.is_sorted,
             trackers=urls.tracker_tiers(_tiers(root)),
             web_seeds=urls.web_seeds(_texts(root.get(b"url-list"))),
+            http_seeds=urls.web_seeds(_texts(root.get(b"httpseeds"))),
             comment=_text(root, b"comment"),
             created_by=_text(root, b"created by"),
         )
@@ -117,6 +124,7 @@ class Metainfo:
             is_sorted=found.is_sorted,
             trackers=trackers,
             web_seeds=web_seeds,
+            http_seeds=(),
             comment="",
             created_by="",
         )
@@ -191,6 +199,7 @@ def _build(
     is_sorted: bool,
     trackers: tuple[tuple[str, ...], ...],
     web_seeds: tuple[str, ...],
+    http_seeds: tuple[str, ...],
     comment: str,
     created_by: str,
 ) -> Metainfo:
@@ -217,6 +226,7 @@ def _build(
     is_single, raw_files = _raw_files(root, raw_name, piece_length, has_v1=has_v1, has_v2=has_v2)
     geometry = _geometry(raw_files, piece_length)
     pieces = _v1_pieces(root, geometry) if has_v1 else b""
+    files = _named(raw_files, name, is_single=is_single)
     return Metainfo(
         info=info,
         info_hash=info_hash,
@@ -224,11 +234,13 @@ def _build(
         name=name,
         is_single_file=is_single,
         geometry=geometry,
-        files=_named(raw_files, name, is_single=is_single),
+        files=files,
+        spellings=_spellings(raw_files, files, raw_name, is_single=is_single),
         pieces=pieces,
         piece_roots=_v2_roots(raw_files, layers, piece_length) if has_v2 else b"",
         trackers=trackers,
         web_seeds=web_seeds,
+        http_seeds=http_seeds,
         private=root.get(b"private") == 1,
         comment=comment,
         created_by=created_by,
@@ -355,6 +367,20 @@ def _named(files: Sequence[RawFile], name: str, *, is_single: bool) -> tuple[Tor
         named.append(TorrentFile(path, file.size, offset, file.is_pad))
         offset += file.size
     return tuple(named)
+
+
+def _spellings(
+    raw_files: Sequence[RawFile], files: Sequence[TorrentFile], raw_name: bytes, *, is_single: bool
+) -> dict[int, tuple[bytes, ...]]:
+    spellings: dict[int, tuple[bytes, ...]] = {}
+    for number, (raw, file) in enumerate(zip(raw_files, files, strict=True)):
+        spelled = (raw.path or (raw_name,)) if is_single else (raw_name, *raw.path)
+        if file.is_pad or spelled == tuple(element.encode() for element in file.path):
+            continue
+        # Dots and emptiness lead elsewhere than to a file of this torrent.
+        if not any(element in (b"", b".", b"..") for element in spelled):
+            spellings[number] = spelled
+    return spellings
 
 
 def _tiers(root: Dict) -> list[list[str]]:

@@ -109,8 +109,7 @@ def test_on_to_the_next_player_without_the_server(server: Workshop, tmp_path: Pa
             second.complete(transfer)
 
 
-def test_http_alone_when_nobody_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icworkshop_gui.engine.exchange.HTTP_FALLBACK_AFTER", 1.0)
+def test_http_alone_when_nobody_serves(tmp_path: Path) -> None:
     with workshop(tmp_path / "server", "--seed", "false") as server:
         publish(server, tmp_path)
         with engine(tmp_path / "data", server.url) as player:

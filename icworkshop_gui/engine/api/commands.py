@@ -82,7 +82,7 @@ class AddTorrent(Command[TransferId]):
     use_trackers: bool = True
     peers: tuple[Endpoint, ...] = ()
     web_seeds: tuple[str, ...] = ()
-    """Whole-file HTTP(S) addresses, single-file torrents only."""
+    """Web servers that the user named beside those that the torrent lists (BEP 19); only these may be private."""
     extra_trackers: tuple[str, ...] = ()
     limit_down: int | None = None
     limit_up: int | None = None

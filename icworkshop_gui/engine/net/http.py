@@ -19,19 +19,18 @@ from yarl import URL
 
 from icworkshop_gui.core.errors import RemoteProtocolError
 from icworkshop_gui.core.units import KIB
+from icworkshop_gui.engine.net.network import ForbiddenAddress
 
 REDIRECTS_MAX: Final = 5
 CHUNK: Final = 64 * KIB
 """Bytes of one piece of a body at most."""
 CONNECTIONS_PER_HOST: Final = 8
 """Connections to one server at once."""
+CONNECT_TIMEOUT: Final = 10.0
+"""Seconds until a connection must stand (ic-workshop.md §2.9)."""
 
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class ForbiddenAddress(OSError):
-    """The URL leads where it may not: an address that is not public, or no web address at all."""
 
 
 def is_public(host: str) -> bool:
@@ -180,7 +179,9 @@ class HttpClient:
                 target,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout, sock_read=timeout),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=min(timeout, CONNECT_TIMEOUT), sock_read=timeout
+                ),
             )
         except TimeoutError:
             raise

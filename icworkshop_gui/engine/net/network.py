@@ -31,6 +31,10 @@ class DatagramSocket(Protocol):
     def close(self) -> None: ...
 
 
+class ForbiddenAddress(OSError):
+    """The URL leads where it may not: an address that is not public, or no web address at all."""
+
+
 class HttpResponse(Protocol):
     """Status and headers are here; the body still flows."""
 
@@ -82,6 +86,7 @@ class Network(Protocol):
     ) -> HttpResponse:
         """Start a GET. At most 5 redirects, never from a global address to another kind (engine.md F D-5).
 
+        OSError, TimeoutError; ForbiddenAddress where it may not lead; RemoteProtocolError for too many redirects.
         `allow_private` lets the first hop be a private or loopback address: for servers the user configured.
         """
         ...

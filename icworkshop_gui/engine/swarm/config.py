@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from icworkshop_gui.core.units import KIB, MIB
+from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,4 @@ class SwarmConfig:
     """Chokes after which a peer is dropped for flapping."""
     max_bad_requests: int = 16
     """Requests outside the torrent or for pieces we lack, after which their sender is dropped."""
-    http_request_bytes: int = 4 * MIB
-    """Bytes one HTTP request asks for at most (a single piece may be larger)."""
-    http_bad_pieces: int = 3
-    """Pieces with a wrong hash after which a web server is not asked again."""
+    webseed: WebSeedConfig = field(default_factory=WebSeedConfig)

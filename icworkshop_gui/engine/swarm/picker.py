@@ -85,42 +85,6 @@ class PiecePicker:
             blocks = self._busy_blocks(peer, has, min(count, ENDGAME_DEPTH[self.tier]))
         return Pick(blocks, starved)
 
-    def claim_run(self, key: int, limit: int) -> list[tuple[int, int]]:
-        """Free blocks that lie one behind the other, about `limit` bytes, for a web server: (piece, block number).
-
-        What peers left lying first; then the piece that fewest peers have and its missing neighbours to the right.
-        """
-        tracker = self._tracker
-        for piece in tracker.partial.values():
-            if piece.exclusive == NOBODY:
-                return [(piece.index, block) for block in tracker.ask_run(piece, key)]
-        run: list[tuple[int, int]] = []
-        size = 0
-        pickable = tracker.pickable_mask
-        if not pickable:
-            return run
-        rarest = self._availability.rarest(pickable)
-        index = (rarest & -rarest).bit_length() - 1
-        while True:
-            if run and (size + tracker.geometry.piece_length > limit or not tracker.pickable_mask >> index & 1):
-                return run
-            blocks = self.claim_piece(key, index)
-            if not blocks:
-                return run
-            run += blocks
-            size += tracker.geometry.piece_size(index)
-            index += 1
-
-    def claim_piece(self, key: int, index: int) -> list[tuple[int, int]]:
-        """All free blocks of one piece, for a web server; none when it is not needed or there is no room."""
-        tracker = self._tracker
-        piece = tracker.partial.get(index)
-        if piece is None or piece.exclusive != NOBODY:
-            if not tracker.pickable_mask >> index & 1 or not self._has_room(PickView(key=key)):
-                return []
-            piece = tracker.open_piece(index)
-        return [(index, block) for block in tracker.ask(piece, piece.free, key)]
-
     # --- open pieces --------------------------------------------------------------------------
 
     def _ask_partials(self, peer: PickView, pieces: list[OpenPiece], count: int, blocks: list[tuple[int, int]]) -> None:

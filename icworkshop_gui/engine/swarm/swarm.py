@@ -23,7 +23,6 @@ from icworkshop_gui.engine.swarm.checking import Checked, PieceChecker
 from icworkshop_gui.engine.swarm.choker import Choker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
-from icworkshop_gui.engine.swarm.http_source import HttpFetchers, HttpSource
 from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
@@ -34,12 +33,15 @@ from icworkshop_gui.engine.swarm.showing import Showing
 from icworkshop_gui.engine.swarm.smart_ban import Verdict
 from icworkshop_gui.engine.swarm.stats import SwarmStats, peer_snapshot
 from icworkshop_gui.engine.swarm.uploader import Uploader
+from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots, WebSeeds, WebSource
+from icworkshop_gui.engine.swarm.webseed.gates import PeersView
+from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.wire.peer.handshake import Handshake
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
-__all__ = ["HttpSource", "Swarm", "SwarmConfig", "SwarmListener", "SwarmStats"]
+__all__ = ["Swarm", "SwarmConfig", "SwarmListener", "SwarmStats", "WebSource"]
 
 logger = logging.getLogger("icw.swarm")
 
@@ -98,11 +100,13 @@ class Swarm:
         listen_port: int | None = None,
         dialer: Dialer | None = None,
         spare: Callable[[], int] | None = None,
+        web_slots: RequestSlots | None = None,
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
         Limits are this transfer's nodes, None: unlimited. `listen_port` is told to peers. `dialer` caps half-open
         connections over all swarms; None: this swarm dials for itself. `spare`: connections left to the whole program.
+        `web_slots`: requests to web servers of the whole program; None: this swarm counts for itself.
         """
         self.clock = world.clock
         self.config = config or SwarmConfig()
@@ -140,7 +144,7 @@ class Swarm:
             interval=self.config.choke_interval,
         )
         self._showing = Showing(self.tracker, self.counts, self._peers, world.rng)
-        self._http = HttpFetchers(self, world.network, self._limit_down)
+        self._web = WebSeeds(self, world.network, self._limit_down, world.rng, web_slots)
 
         self._running = False
         self._downloading = True
@@ -184,7 +188,7 @@ class Swarm:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        tasks = self._http.stop()
+        tasks = self._web.stop()
         await self._roster.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._checker.flush()
@@ -221,7 +225,7 @@ class Swarm:
 
     @downloading.setter
     def downloading(self, on: bool) -> None:
-        """Off: outstanding requests are cancelled, partial pieces kept, HTTP stops after its chunk."""
+        """Off: outstanding requests are cancelled, those to web servers too; partial pieces are kept."""
         if on != self._downloading:
             self._downloading = on
             self._asking_changed()
@@ -237,6 +241,10 @@ class Swarm:
             self._sharing = on
             self._serving_changed()
 
+    @property
+    def tier(self) -> Tier:
+        return self.picker.tier
+
     def set_tier(self, tier: Tier) -> None:
         self.picker.tier = tier
 
@@ -247,9 +255,13 @@ class Swarm:
         self._roster.end_rests()
         self._asking_changed()
 
-    def set_http_source(self, source: HttpSource | None) -> None:
-        """Fetch over HTTP beside the peers from now on; None: stop doing so. The policy is the caller's."""
-        self._http.use(source)
+    def set_web_source(self, source: WebSource | None) -> None:
+        """Ask web servers beside the peers from now on, as far as the gates let them; None: stop doing so."""
+        self._web.use(source)
+
+    def web_seeds(self) -> Sequence[WebSeed]:
+        """What is known of each server that is used now. Not to be changed."""
+        return self._web.seeds
 
     def retry_storage(self) -> None:
         """The disk may work again: write what waits and go on. A new failure tells the listener again."""
@@ -267,7 +279,7 @@ class Swarm:
             done=done,
             wanted=min(geometry.total_length, done + wanted),
             from_peers=self._received(),
-            from_http=self._http.received,
+            from_http=self._web.received,
             uploaded=self._uploaded(),
             wasted=self._wasted + self.picker.wasted,
             rate_down=int(self._down_meter.rate + self._http_meter.rate),
@@ -279,9 +291,9 @@ class Swarm:
             dialing=self._roster.dialing,
             serving=sum(peer.is_interesting and not peer.wire.peer_choking for peer in peers),
             uploading_to=sum(not peer.wire.am_choking and peer.up_meter.rate > 0 for peer in peers),
-            http_active=self._http.active,
-            http_message=self._http.message,
-            http_given_up=self._http.given_up,
+            http_active=self._web.active,
+            http_message=self._web.message,
+            http_given_up=self._web.given_up,
             progressing_at=self._progressing_at,
             buffered=self.tracker.buffered,
             complete=self.tracker.is_complete,
@@ -366,16 +378,18 @@ class Swarm:
                 # Not so for a full disk: what is on its way then waits in memory, or it would have to come again.
                 peer.stop_asking()
             peer.update_interest(may_ask and peer.is_interesting)
+        if not self._downloading:
+            self._web.pause()
         if may_ask:
             self.blocks_released()
-            self._http.wake()
+            self._web.wake()
 
     def _feed_hungry(self) -> None:
         now = self.clock.now()
         for peer in list(self._peers.values()):
             if peer.hungry or not len(peer.pipeline):
                 peer.ask(now)
-        self._http.wake()
+        self._web.wake()
 
     def blocks_released(self) -> None:
         self._soon("feed", self._feed_hungry)
@@ -391,6 +405,8 @@ class Swarm:
             peer = self._peers.get(key)
             if peer is not None:
                 peer.cancel(index, block)
+            else:
+                self._web.cancel(key, index, block)
         self.blocks_released()
 
     def piece_completed(self, index: int) -> None:
@@ -433,14 +449,18 @@ class Swarm:
         for key in verdict.parole:
             if key in self._peers:
                 self._peers[key].view.on_parole = True
+            elif self._web.knows(key):
+                self._web.suspect(key)
         for key in verdict.cleared:
             if key in self._peers:
                 self._peers[key].view.on_parole = False
+            elif self._web.knows(key):
+                self._web.cleared(key)
             self.tracker.end_exclusive(key)
         for key in verdict.ban:
             self._wasted += self.tracker.distrust(key)
-            if self._http.knows(key):
-                self._http.lied(key)
+            if self._web.knows(key):
+                self._web.lied(key)
             else:
                 endpoint = self._roster.ban(key)
                 if endpoint is not None:
@@ -488,11 +508,19 @@ class Swarm:
         self._showing.tick()
         self._roster.make_room(now)
         self._down_meter.sample(self._received(), now)
+        self._web.tick(now, self._peers_view(), self._down_meter.last)
         self._up_meter.sample(self._uploaded(), now)
-        self._http_meter.sample(self._http.received, now)
-        self._http.wake()
+        self._http_meter.sample(self._web.received, now)
         self._connect_more()
         self._later("tick", TICK, self._tick)
+
+    def _peers_view(self) -> PeersView:
+        threshold = self.config.webseed.bt_peer_rate_threshold
+        healthy = [peer for peer in self._peers.values() if peer.down_meter.rate >= threshold]
+        pieces = 0
+        for peer in healthy:
+            pieces |= peer.has
+        return PeersView(healthy=len(healthy), pieces=pieces, rate=self._down_meter.rate)
 
     def _received(self) -> int:
         return self._received_by_gone + sum(peer.pipeline.received for peer in self._peers.values())

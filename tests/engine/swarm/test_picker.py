@@ -179,26 +179,3 @@ def test_a_waiting_lobby_pays_for_speed_with_duplicates(tier: Tier, blocks: int)
     board = Board(availability="11", open="bb")
     board.picker.tier = tier
     assert len(board.take(8, has="**").blocks) == blocks
-
-
-# --- web servers --------------------------------------------------------------------------------
-
-
-def test_a_web_server_takes_a_run_of_missing_pieces() -> None:
-    board = Board(availability="9111119", open="   b   ")
-    assert board.picker.claim_run(5, 2 * PIECE) == [(1, b) for b in range(4)] + [(2, b) for b in range(4)]
-    assert board.picker.claim_run(5, 99 * PIECE) == [(i, b) for i in (4, 5, 6) for b in range(4)]
-    assert board.picker.claim_run(5, 1) == [(0, b) for b in range(4)]
-    assert board.picker.claim_run(5, 1) == []
-    board.tracker.check_invariants()
-
-
-def test_a_web_server_first_finishes_what_peers_left_lying() -> None:
-    board = Board(availability="111", open="  3")
-    assert board.picker.claim_run(5, 99 * PIECE) == [(2, 1), (2, 2), (2, 3)]
-
-
-def test_a_web_server_keeps_to_the_memory_limit() -> None:
-    board = Board(availability="1111", config=SwarmConfig(max_buffered=2 * PIECE))
-    assert len(board.picker.claim_run(5, 99 * PIECE)) == 2 * BLOCKS
-    assert board.picker.claim_piece(5, 3) == []

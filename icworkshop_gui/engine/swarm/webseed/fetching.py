@@ -1,0 +1,314 @@
+"""One request to a web server, from its headers to the books. How often it runs, and for what, is `asking`'s affair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from icworkshop_gui.core.clock import Clock
+from icworkshop_gui.core.errors import RemoteProtocolError, WorkshopError
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.units import BLOCK_SIZE
+from icworkshop_gui.engine.net.limiter import Budget, Limiter
+from icworkshop_gui.engine.net.network import ForbiddenAddress, HttpResponse, Network
+from icworkshop_gui.engine.swarm.availability import Availability
+from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
+from icworkshop_gui.engine.swarm.webseed import answers
+from icworkshop_gui.engine.swarm.webseed.answers import Busy, RangesRefused, Refusal
+from icworkshop_gui.engine.swarm.webseed.claims import Claims, Place
+from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFile
+from icworkshop_gui.engine.swarm.webseed.reader import BlockReader
+from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
+
+ZEROS = bytes(BLOCK_SIZE)
+
+
+class WebSide(Protocol):
+    """What the fetching needs of its swarm."""
+
+    tracker: PieceTracker
+    counts: Availability
+    config: SwarmConfig
+    clock: Clock
+
+    @property
+    def tier(self) -> Tier: ...
+
+    @property
+    def may_ask(self) -> bool: ...
+
+    def new_key(self) -> int: ...
+
+    def block_useful(self, now: float) -> None: ...
+
+    def block_wasted(self, size: int) -> None: ...
+
+    def piece_completed(self, index: int) -> None: ...
+
+    def events_handled(self) -> None: ...
+
+    def cancel_at(self, keys: list[int], index: int, block: int) -> None: ...
+
+    def blocks_released(self) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One stretch of blocks asked of one server."""
+
+    seed: WebSeed
+    blocks: deque[Place]
+    """Claimed and not here yet, ascending."""
+    began_at: float
+    asked: int
+    """Bytes that count as asked and have not come."""
+    task: asyncio.Task[None] | None = None
+    reading: bool = False
+    waited: float = 0.0
+    """Seconds that the server kept us waiting since the last whole block."""
+    file: WebFile | None = None
+    """That is being asked for."""
+
+
+@dataclass(slots=True)
+class _Line:
+    """One request's part in the download limit."""
+
+    budget: Budget
+    granted: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Fetcher:
+    """Serves the runs of one swarm."""
+
+    def __init__(self, side: WebSide, network: Network, limit: Limiter, claims: Claims) -> None:
+        self._side = side
+        self._network = network
+        self._limit = limit
+        self._claims = claims
+        self._config = side.config.webseed
+        self._room = asyncio.Event()
+        self.received = 0
+        """Payload bytes so far."""
+
+    def wake(self) -> None:
+        """There may be room for a piece again."""
+        self._room.set()
+
+    async def serve(self, run: Run, files: FileMap) -> None:
+        """Ask for the run's blocks and take them in; what goes wrong is written down with the server."""
+        seed = run.seed
+        granted = asyncio.Event()
+        line = _Line(self._limit.budget(granted.set), granted)
+        try:
+            if seed.place.kind is SeedKind.SCRIPT:
+                await self._fetch_script(run, files, line)
+            elif seed.ranges is False:
+                await self._fetch_whole(run, files, line)
+            else:
+                await self._fetch_ranges(run, files, line)
+        except RangesRefused as refusal:
+            seed.ranges = False
+            seed.message = refusal.reason
+        except Busy as busy:
+            seed.busy(busy.reason, busy.seconds, self._side.clock.now())
+        except ForbiddenAddress as error:
+            seed.give_up(str(error))
+        except (OSError, TimeoutError, WorkshopError) as error:
+            self._failed(run, files, error)
+        else:
+            seed.delivered()
+        finally:
+            run.reading = False
+            line.budget.close()
+
+    def _failed(self, run: Run, files: FileMap, error: Exception) -> None:
+        message = error.reason if isinstance(error, Refusal) else str(error) or "the server does not answer"
+        seed, tracker = run.seed, self._side.tracker
+        seed.failed(message, run.began_at, self._side.clock.now(), self._config)
+        if isinstance(error, Refusal) and error.lacking and run.file is not None and len(files.files) > 1:
+            affected = tracker.geometry.pieces_of(run.file.offset, run.file.size)
+            seed.lacks |= ((1 << len(affected)) - 1) << affected.start
+            if not tracker.interesting_mask & ~seed.lacks:
+                seed.give_up(message)
+
+    async def _fetch_ranges(self, run: Run, files: FileMap, line: _Line) -> None:
+        """BEP 19: one range of each file that the run touches."""
+        reader = BlockReader(self._side.tracker.geometry, run.blocks, self._begin(run.blocks[0]))
+        while run.blocks and self._side.may_ask:
+            last = self._end(run.blocks[-1]) - 1
+            span = next(files.spans(reader.position, last))
+            run.file = span.file
+            if span.file.is_pad:
+                self._feed_zeros(run, reader, span.length)
+                continue
+            first, end = span.first - span.file.offset, span.last - span.file.offset
+            response = await self._get(run, files.url(run.seed.place, span.file), {"Range": f"bytes={first}-{end}"})
+            try:
+                length = answers.check_range(response, first, end, span.file.size)
+                if response.status == 206:
+                    run.seed.ranges = True
+                await self._read(run, reader, response, length, line)
+            finally:
+                await response.aclose()
+            if run.blocks and length < span.length:
+                raise RemoteProtocolError("the answer was shorter than asked for")
+
+    async def _fetch_script(self, run: Run, files: FileMap, line: _Line) -> None:
+        """BEP 17: one piece, or what is lacking of it."""
+        reader = BlockReader(self._side.tracker.geometry, run.blocks, self._begin(run.blocks[0]))
+        index, _block = run.blocks[0]
+        offset = self._side.tracker.geometry.piece_offset(index)
+        first, end = reader.position - offset, self._end(run.blocks[-1]) - offset
+        url = files.script_url(run.seed.place, index, [(first, end - 1)])
+        response = await self._get(run, url, {})
+        try:
+            if response.status == 503:
+                seconds = answers.busy_seconds(await response.read(answers.BUSY_BODY_MAX))
+                if seconds is not None:
+                    raise Busy("the server is busy", seconds)
+            answers.check_script(response, end - first)
+            await self._read(run, reader, response, end - first, line)
+        finally:
+            await response.aclose()
+
+    async def _fetch_whole(self, run: Run, files: FileMap, line: _Line) -> None:
+        """Whole files from a server without ranges, one after the other; what is not needed of them is thrown away."""
+        tracker = self._side.tracker
+        reader: BlockReader | None = None
+        for file in files.files:
+            pieces = tracker.geometry.pieces_of(file.offset, file.size)
+            mask = ((1 << len(pieces)) - 1) << pieces.start
+            if not self._side.may_ask:
+                return
+            if not self._claims.work() & mask & ~run.seed.lacks and not run.blocks:
+                reader = None
+                continue
+            if reader is None or reader.position != file.offset:
+                reader = BlockReader(tracker.geometry, run.blocks, file.offset)
+            run.file = file
+            if file.is_pad:
+                await self._claim_ahead(run, reader, file.size)
+                self._feed_zeros(run, reader, file.size)
+                continue
+            response = await self._get(run, files.url(run.seed.place, file), {})
+            try:
+                answers.check_whole(response, file.size)
+                await self._read(run, reader, response, file.size, line, claiming=True)
+            finally:
+                await response.aclose()
+
+    async def _get(self, run: Run, url: str, headers: dict[str, str]) -> HttpResponse:
+        response = await self._network.http_get(
+            url,
+            headers=headers,
+            timeout=self._config.answer_timeout,
+            allow_private=run.seed.place.allow_private,
+        )
+        run.reading = True
+        return response
+
+    async def _read(
+        self,
+        run: Run,
+        reader: BlockReader,
+        response: HttpResponse,
+        length: int,
+        line: _Line,
+        *,
+        claiming: bool = False,
+    ) -> None:
+        """Take `length` bytes of the body. `claiming`: blocks are claimed as the stream comes to them."""
+        side = self._side
+        chunks = aiter(response.chunks())
+        while length:
+            asked_at = side.clock.now()
+            chunk = await anext(chunks, None)
+            if chunk is None:
+                raise RemoteProtocolError("the answer was shorter than promised")
+            # Only the waiting for the server counts: neither the user's limit nor a slow disk is its fault.
+            run.waited += side.clock.now() - asked_at
+            if run.waited >= self._config.request_timeout:
+                raise TimeoutError("the server sends too slowly")
+            if len(chunk) > length:
+                # More than was asked for is not listened to.
+                chunk = chunk[:length]
+            length -= len(chunk)
+            if claiming and not await self._claim_ahead(run, reader, len(chunk)):
+                return
+            self._take(run, reader, chunk)
+            if not side.may_ask or not (run.blocks or claiming):
+                return
+            await self._pay(line, len(chunk))
+
+    def _take(self, run: Run, reader: BlockReader, chunk: bytes) -> None:
+        side, seed = self._side, run.seed
+        before, skipped = reader.position, reader.skipped
+        for (index, block), data in reader.feed(chunk):
+            run.waited = 0.0
+            run.asked = max(0, run.asked - len(data))
+            others = side.tracker.others_asked(index, block, seed.key)
+            if others:
+                side.cancel_at(others, index, block)
+            arrival = side.tracker.arrived(index, block, data, seed.key)
+            if arrival is Arrival.UNWANTED:
+                side.block_wasted(len(data))
+                continue
+            side.block_useful(side.clock.now())
+            if arrival is Arrival.COMPLETED:
+                side.piece_completed(index)
+        count = reader.position - before
+        self.received += count
+        seed.received += count
+        if reader.skipped > skipped:
+            side.block_wasted(reader.skipped - skipped)
+            if reader.position // BLOCK_SIZE > before // BLOCK_SIZE:
+                run.waited = 0.0
+        side.events_handled()
+
+    def _feed_zeros(self, run: Run, reader: BlockReader, count: int) -> None:
+        """Padding (BEP 47) is nowhere on the server: it is known."""
+        received, of_seed = self.received, run.seed.received
+        while count and run.blocks:
+            self._take(run, reader, ZEROS[:count])
+            count -= min(count, len(ZEROS))
+        self.received, run.seed.received = received, of_seed
+
+    async def _claim_ahead(self, run: Run, reader: BlockReader, count: int) -> bool:
+        """Claim what the next `count` bytes of a whole file hold. False when nothing more of it is needed."""
+        tracker = self._side.tracker
+        for index in tracker.geometry.pieces_of(reader.position, count):
+            if run.blocks and run.blocks[-1][0] >= index:
+                continue
+            while not (blocks := self._claims.piece(run.seed.key, index)):
+                if not self._claims.work() & ~run.seed.lacks >> index << index and not run.blocks:
+                    return False
+                if not self._claims.work() >> index & 1 or not self._side.may_ask:
+                    break
+                # A body cannot be paused piece by piece, so the reading waits for the disk.
+                self._room.clear()
+                await self._room.wait()
+            for place in blocks:
+                if self._begin(place) >= reader.position:
+                    run.blocks.append(place)
+                else:
+                    # Its beginning has gone by.
+                    tracker.release(*place, run.seed.key)
+        return True
+
+    async def _pay(self, line: _Line, count: int) -> None:
+        line.budget.charge(count)
+        if not line.budget.unlimited and line.budget.available(self._side.clock.now()) <= 0:
+            line.granted.clear()
+            line.budget.wait(count)
+            await line.granted.wait()
+
+    def _begin(self, place: Place) -> int:
+        index, block = place
+        return self._side.tracker.geometry.piece_offset(index) + block * BLOCK_SIZE
+
+    def _end(self, place: Place) -> int:
+        return self._begin(place) + self._side.tracker.geometry.block_size(*place)
