@@ -34,6 +34,7 @@ from icworkshop_gui.engine.swarm.smart_ban import Verdict
 from icworkshop_gui.engine.swarm.stats import SwarmStats, peer_snapshot
 from icworkshop_gui.engine.swarm.uploader import Uploader
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots, WebSeeds, WebSource
+from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.gates import PeersView
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
@@ -258,6 +259,11 @@ class Swarm:
     def set_web_source(self, source: WebSource | None) -> None:
         """Ask web servers beside the peers from now on, as far as the gates let them; None: stop doing so."""
         self._web.use(source)
+
+    def set_web_config(self, config: WebSeedConfig) -> None:
+        """Change the limits of web seeds."""
+        self._web.config = config
+        self._web.wake()
 
     def web_seeds(self) -> Sequence[WebSeed]:
         """What is known of each server that is used now. Not to be changed."""
@@ -515,7 +521,7 @@ class Swarm:
         self._later("tick", TICK, self._tick)
 
     def _peers_view(self) -> PeersView:
-        threshold = self.config.webseed.bt_peer_rate_threshold
+        threshold = self._web.config.bt_peer_rate_threshold
         healthy = [peer for peer in self._peers.values() if peer.down_meter.rate >= threshold]
         pieces = 0
         for peer in healthy:

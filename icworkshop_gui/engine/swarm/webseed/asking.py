@@ -57,9 +57,10 @@ class WebSeeds:
     ) -> None:
         self._side = side
         self._slots = slots or RequestSlots()
-        self._config = side.config.webseed
+        self.config = side.config.webseed
+        """May be changed at any time; in force with the next request."""
         self._claims = Claims(side.tracker, side.counts, rng, side.config.max_buffered)
-        self._fetcher = Fetcher(side, network, limit, self._claims)
+        self._fetcher = Fetcher(side, network, limit, self._claims, self.config)
         self._seeds: dict[int, WebSeed] = {}
         self._source: WebSource | None = None
         self._runs: dict[Run, None] = {}  # ordered, unlike a set: runs must repeat exactly
@@ -149,7 +150,7 @@ class WebSeeds:
     def lied(self, key: int) -> None:
         """A bad piece is proven to be this server's."""
         seed = self._seeds[key]
-        seed.lied(self._config)
+        seed.lied(self.config)
         if seed.given_up:
             logger.info("event=web-seed-lied bad_pieces=%d", seed.bad_pieces)
             for run in [run for run in self._runs if run.seed is seed]:
@@ -187,22 +188,22 @@ class WebSeeds:
             self._ask_whole(now)
 
     def _fitness(self, seed: WebSeed, now: float) -> Fitness:
-        return gates.fitness(seed.view(self._config), now, self._slots.used, self._config)
+        return gates.fitness(seed.view(self.config), now, self._slots.used, self.config)
 
     def _ask(self, seed: WebSeed, now: float) -> bool:
         tracker = self._side.tracker
-        left = gates.bytes_left(self._share, self._peers, now, self._config)
+        left = gates.bytes_left(self._share, self._peers, now, self.config)
         piece_length = tracker.geometry.piece_length
         if left is not None and left < min(piece_length, tracker.geometry.total_length):
             return False
-        limit = seed.request_bytes(piece_length, self._config)
+        limit = seed.request_bytes(piece_length, self.config)
         if seed.place.kind is SeedKind.SCRIPT:
             limit = piece_length
         pieces = self._claims.work() & ~seed.lacks
-        pieces = gates.pieces_left(pieces, self._peers, self._side.tier, self._config)
+        pieces = gates.pieces_left(pieces, self._peers, self._side.tier, self.config)
         blocks = self._claim(seed, limit if left is None else min(limit, left), pieces)
-        if not blocks and not self._claims.work() and self._take_over(seed, now):
-            blocks = self._claim(seed, limit, self._claims.work() & ~seed.lacks)
+        if not blocks and not self._claims.work():
+            blocks = self._take_over(seed, now, limit)
         if not blocks:
             return False
         self._start(seed, blocks, now)
@@ -213,33 +214,58 @@ class WebSeeds:
         scattered = not self._source.alone
         return self._claims.run(seed.key, limit, pieces, alone=seed.on_parole, scattered=scattered)
 
-    def _take_over(self, seed: WebSeed, now: float) -> bool:
-        """Nothing is free: let go of the end of what a slower server would be busy with for long."""
+    def _take_over(self, seed: WebSeed, now: float, limit: int) -> list[Place]:
+        """Nothing is free: the end of what a slower server would be busy with for long becomes this one's.
+
+        The block that is on its way there already is asked for once more, when it is the last of that request.
+        """
         if not seed.rate or seed.active or seed.on_parole:
-            return False
+            return []
+        run = self._slowest(seed, now)
+        if run is None:
+            return []
+        tracker = self._side.tracker
+        if len(run.blocks) == 1:
+            index, block = run.blocks[0]
+            tracker.ask_again(tracker.open[index], block, seed.key)
+            return [(index, block)]
+        theirs = self._speed(run)
+        wish = int(len(run.blocks) * seed.rate / (seed.rate + theirs))
+        for _ in range(min(len(run.blocks) - 1, max(1, wish))):
+            index, block = run.blocks.pop()
+            tracker.release(index, block, run.seed.key)
+        return self._claim(seed, limit, self._claims.work() & ~seed.lacks)
+
+    def _slowest(self, seed: WebSeed, now: float) -> Run | None:
+        """The request of another server that will take longest, and much longer than with this one."""
         slowest: Run | None = None
         longest = TAKE_OVER_AFTER
         for run in self._runs:
-            if run.seed is seed or run.seed.on_parole or len(run.blocks) < 2:
+            if run.seed is seed or run.seed.on_parole or now - run.began_at < TAKE_OVER_AFTER or not run.blocks:
                 continue
-            rate = max(run.seed.rate / max(1, run.seed.active), SLOWEST)
-            time = self._size(run.blocks) / rate
-            if now - run.began_at >= TAKE_OVER_AFTER and time > longest and seed.rate > 2 * rate:
+            speed = self._speed(run)
+            time = self._size(run.blocks) / speed
+            if (
+                time > longest
+                and seed.rate > 2 * speed
+                and (len(run.blocks) > 1 or self._may_copy(run.blocks[0], seed))
+            ):
                 slowest, longest = run, time
-        if slowest is None:
-            return False
-        theirs = max(slowest.seed.rate / max(1, slowest.seed.active), SLOWEST)
-        # Never its first block, which is on its way.
-        count = min(len(slowest.blocks) - 1, max(1, int(len(slowest.blocks) * seed.rate / (seed.rate + theirs))))
-        for _ in range(count):
-            index, block = slowest.blocks.pop()
-            self._side.tracker.release(index, block, slowest.seed.key)
-        return True
+        return slowest
+
+    @staticmethod
+    def _speed(run: Run) -> float:
+        return max(run.seed.rate / max(1, run.seed.active), SLOWEST)
+
+    def _may_copy(self, place: Place, seed: WebSeed) -> bool:
+        index, block = place
+        piece = self._side.tracker.open.get(index)
+        return piece is not None and not seed.lacks & piece.bit and not piece.duplicates.get(block)
 
     def _ask_whole(self, now: float) -> None:
         found = [(seed, self._fitness(seed, now)) for seed in self.seeds]
         others_fit = any(fitness in (Fitness.FIT, Fitness.BUSY, Fitness.FULL) for _, fitness in found)
-        if not gates.whole_files_help(self._peers, others_fit, self._config):
+        if not gates.whole_files_help(self._peers, others_fit, self.config):
             return
         for seed, fitness in found:
             if fitness is Fitness.NO_RANGES and seed.place.kind is SeedKind.FILES and self._claims.work() & ~seed.lacks:

@@ -19,6 +19,7 @@ from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
 from icworkshop_gui.engine.swarm.webseed import answers
 from icworkshop_gui.engine.swarm.webseed.answers import Busy, RangesRefused, Refusal
 from icworkshop_gui.engine.swarm.webseed.claims import Claims, Place
+from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFile
 from icworkshop_gui.engine.swarm.webseed.reader import BlockReader
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
@@ -84,12 +85,13 @@ class _Line:
 class Fetcher:
     """Serves the runs of one swarm."""
 
-    def __init__(self, side: WebSide, network: Network, limit: Limiter, claims: Claims) -> None:
+    def __init__(self, side: WebSide, network: Network, limit: Limiter, claims: Claims, config: WebSeedConfig) -> None:
         self._side = side
         self._network = network
         self._limit = limit
         self._claims = claims
-        self._config = side.config.webseed
+        self._config = config
+        """Only the times of it, which nobody changes."""
         self._room = asyncio.Event()
         self.received = 0
         """Payload bytes so far."""
