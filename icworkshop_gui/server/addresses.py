@@ -25,6 +25,8 @@ class Addresses:
     """Without a slash at its end."""
     udp_port: int
     """0: no UDP tracker."""
+    mirrors: tuple[str, ...] = ()
+    """Folders of other web servers that hold the packages under the names that their torrents give them."""
 
     @property
     def trackers(self) -> tuple[str, ...]:
@@ -49,7 +51,8 @@ class Addresses:
             bare[start:end],
             piece_layers=_layers(layers) if isinstance(layers, dict) else None,
             trackers=[[tracker] for tracker in self.trackers] if has_swarm else [],
-            web_seeds=[self.package_url(ref)],
+            # A slash at the end: the client adds the file's name (BEP 19).
+            web_seeds=[self.package_url(ref), *(f"{mirror.rstrip('/')}/" for mirror in self.mirrors)],
             comment=str(ref),
             created_by="icworkshop-server",
             creation_date=int(created),

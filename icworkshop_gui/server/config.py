@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from icworkshop_gui.core.errors import UserError
 from icworkshop_gui.engine.api.settings import parse_amount, parse_rate
+from icworkshop_gui.formats.urls import is_web_seed_url
 
 CONFIG_FILE = "server_config.toml"
 CONFIG_VERSION = 1
@@ -86,6 +87,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("bt_port", Kind.PORT, "19711", "port of the permanent seed"),
     Setting("udp_port", Kind.PORT, "6969", "UDP port of the tracker"),
     Setting("public_url", Kind.TEXT, "", "base URL as players reach it, for torrents; empty: as each request came"),
+    Setting("mirrors", Kind.LIST, "", "folders of web servers with the same .icpkg files, for torrents (BEP 19)"),
     Setting("public_address", Kind.TEXT, "", "IP address of the seed as peers reach it; empty: found out"),
     Setting("name", Kind.TEXT, "Workshop", "name that players see"),
     Setting("max_package_size", Kind.SIZE, "4 GiB", "largest package that is accepted"),
@@ -115,6 +117,7 @@ class ServerConfig:
     bt_port: int = 19711
     udp_port: int = 6969
     public_url: str = ""
+    mirrors: tuple[str, ...] = ()
     public_address: str = ""
     name: str = "Workshop"
     max_package_size: int = 4 * 1024**3
@@ -204,6 +207,9 @@ def _check(config: ServerConfig) -> None:
     parts = urlsplit(config.public_url)
     if config.public_url and (parts.scheme not in ("http", "https") or not parts.hostname):
         raise UserError("public_url: an address like https://workshop.example")
+    for url in config.mirrors:
+        if not is_web_seed_url(url):
+            raise UserError(f"mirrors: addresses like https://cdn.example/packages/, not {url[:60]!r}")
     _networks("trusted_proxies", config.trusted_proxies)
     for key, address in (("host", config.host), ("public_address", config.public_address)):
         if address:

@@ -18,6 +18,7 @@ from icworkshop_gui.engine.api.snapshots import TransferSnapshot, TransferState
 from tests.helpers.builders import content, package, torrent
 from tests.helpers.engines import Workshop, workshop
 from tests.helpers.programs import Program, cli
+from tests.helpers.static_server import static_server
 
 pytestmark = [pytest.mark.slow]
 FILES = {"assets/map.bin": content(5_500_000, "map"), "README.md": b"# Delta\n"}
@@ -113,6 +114,37 @@ def test_show_says_what_a_torrent_or_magnet_says(tmp_path: Path) -> None:
     assert {file["path"] for file in lines[0]["files"]} == {"thing/a/b.bin", "thing/ц.txt"}
     code, lines, _ = cli("torrent", "show", "magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=thing")
     assert (code, lines[0]["v1"], lines[0]["name"]) == (0, "ab" * 20, "thing")
+
+
+def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
+    root = tmp_path / "source" / "some folder"
+    for number in range(5):
+        (root / f"part {number}").mkdir(parents=True)
+        (root / f"part {number}" / "data.bin").write_bytes(content(200_000 + number, number))
+    path = tmp_path / "x.torrent"
+    env = {"IC_DATA_DIR": str(tmp_path / "data")}
+    with static_server(tmp_path / "source") as server:
+        assert cli("torrent", "create", root, "-o", path, "--webseed", "ftp://x.example/")[0] == 2
+        code, lines, errors = cli("torrent", "create", root, "-o", path, "--webseed", server.url,
+                                  "--webseed", "https://mirror.example/x/", "--piece-length", "65536")  # fmt: skip
+        assert code == 0, errors
+        shown = cli("torrent", "show", path)[1][0]
+        assert (shown["web_seeds"], shown["http_seeds"]) == ([server.url, "https://mirror.example/x/"], [])
+        download = ("torrent", "download", path, "--no-trackers", "--to")
+        code, lines, errors = cli(*download, tmp_path / "to", "--webseed", server.url, env=env)
+        assert code == 0, errors
+        size = sum(200_000 + number for number in range(5))
+        assert (lines[-1]["from_http"], lines[-1]["from_peers"], server.traffic.sent) == (size, 0, size)
+        for number in range(5):
+            name = f"part {number}/data.bin"
+            assert (tmp_path / "to" / root.name / name).read_bytes() == (root / name).read_bytes()
+        # Not when it is not wished.
+        with Program("torrent", "seed", path, root.parent, "--json", env=env) as seeder:
+            peer = f"127.0.0.1:{seeder.event('ready')['port']}"
+            code, lines, errors = cli(*download, tmp_path / "again", "--webseed", server.url, "--no-webseeds",
+                                      "--peer", peer, env=env)  # fmt: skip
+        assert code == 0, errors
+        assert (lines[-1]["from_http"], lines[-1]["from_peers"], server.traffic.sent) == (0, size, size)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

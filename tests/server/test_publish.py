@@ -90,7 +90,8 @@ def test_a_large_package_has_a_torrent_and_is_seeded_at_once_and_after_a_restart
 
     async def work() -> None:
         seed = FakeSeed()
-        async with workshop(tmp_path, seed) as running:
+        mirrors = ("https://cdn.example/all", "http://mirror.example/")
+        async with workshop(tmp_path, seed, mirrors=mirrors) as running:
             _, answer = await running.publish(raw)
             base = "/api/v1/packages/alice/tank-sounds/1.2.0"
             _, torrent, _ = await running.get(f"{base}.torrent")
@@ -106,6 +107,7 @@ def test_a_large_package_has_a_torrent_and_is_seeded_at_once_and_after_a_restart
                 (f"{url}/announce",),
                 (f"udp://127.0.0.1:{running.ready.udp_port}/announce",),
             )
+            assert metainfo.web_seeds[1:] == ("https://cdn.example/all/", "http://mirror.example/")
             assert (await running.get(metainfo.web_seeds[0]))[1] == raw
             assert [Metainfo.parse(command.metainfo).info_hash for command in seed.torrents] == [metainfo.info_hash]
             added = seed.torrents[0]

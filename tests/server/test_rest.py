@@ -285,6 +285,7 @@ def test_settings_come_from_flags_then_environment_then_file(tmp_path: Path) -> 
         ("not toml", {}, CONFIG_FILE),
         ("", {"port": "70000"}, "--port"),
         ("", {"public_url": "workshop.example"}, "public_url"),
+        ("", {"mirrors": "https://cdn.example/,ftp://old.example/"}, "mirrors"),
         ("", {"host": "localhost"}, "host"),
         ("", {"trusted_proxies": ["10.0.0.0/99"]}, "trusted_proxies"),
         ("", {"seed": "maybe"}, "--seed"),

@@ -66,7 +66,7 @@ class Desk:
         if not base:
             host = request.headers.get("host", "")
             base = f"{request.url.scheme}://{host}" if HOST_HEADER.fullmatch(host) else "http://127.0.0.1"
-        return Addresses(base, self.udp_port())
+        return Addresses(base, self.udp_port(), self.config.mirrors)
 
     def is_our_host(self, host: str) -> bool:
         """Is this Host header one that we answer?"""
