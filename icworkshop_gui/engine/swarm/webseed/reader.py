@@ -16,7 +16,7 @@ from icworkshop_gui.engine.swarm.webseed.claims import Place
 class BlockReader:
     """`blocks` is shared with its owner: ascending, taken from the left as they come."""
 
-    __slots__ = ("_block", "_geometry", "_part", "blocks", "position", "skipped")
+    __slots__ = ("_block", "_part", "_piece_length", "_total", "blocks", "position", "skipped")
 
     def __init__(self, geometry: Geometry, blocks: deque[Place], position: int) -> None:
         self.blocks = blocks
@@ -24,7 +24,8 @@ class BlockReader:
         """Of the next byte of the stream, in the torrent."""
         self.skipped = 0
         """Bytes that nobody waited for."""
-        self._geometry = geometry
+        self._piece_length = geometry.piece_length
+        self._total = geometry.total_length
         self._part = bytearray()
         self._block: Place | None = None
 
@@ -37,13 +38,14 @@ class BlockReader:
                 self._skip(len(view))
                 return
             head = self.blocks[0]
-            begin = self._geometry.piece_offset(head[0]) + head[1] * BLOCK_SIZE
+            inside = head[1] * BLOCK_SIZE
+            begin = head[0] * self._piece_length + inside
             if self.position < begin:
                 count = min(begin - self.position, len(view))
                 self._skip(count)
                 view = view[count:]
                 continue
-            lacking = begin + self._geometry.block_size(*head) - self.position
+            lacking = begin + min(BLOCK_SIZE, self._piece_length - inside, self._total - begin) - self.position
             taken = view[:lacking]
             view = view[lacking:]
             self.position += len(taken)
