@@ -18,9 +18,10 @@ from icworkshop_gui.cli.output import Output, safe, size_text
 from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.errors import FormatError, IntegrityError, UserError
 from icworkshop_gui.core.ids import TransferId
-from icworkshop_gui.engine.api.commands import AddPeers, AddTorrent
+from icworkshop_gui.engine.api.commands import AddPeers, AddTorrent, AddWebSeeds
 from icworkshop_gui.engine.api.settings import parse_rate
 from icworkshop_gui.engine.api.snapshots import TransferState
+from icworkshop_gui.engine.content import is_local_url
 from icworkshop_gui.formats.bencode import TORRENT_LIMITS
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
 from icworkshop_gui.formats.magnet import Magnet
@@ -189,6 +190,10 @@ def download(arguments: argparse.Namespace, output: Output) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+    for url in () if arguments.no_webseeds else (*meta.web_seeds, *meta.http_seeds):
+        if is_local_url(url) and url not in arguments.webseed:
+            # Else any torrent could make us ask any machine of this network for anything.
+            output.note(f"{safe(url)} is in your own network. It is asked only if you name it: --webseed {safe(url)}")
     key = hashlib.sha256(meta.swarm_hash + os.fsencode(folder)).hexdigest()[:32]
     state = data_dir(arguments.data_dir) / "torrents" / key
     with shell(output, state, settings=_settings(arguments)) as engine:
@@ -254,6 +259,7 @@ def _resume_or_add(
     for snapshot in engine.view.transfers.values():
         if snapshot.info_hash == wanted:
             engine.ask(AddPeers(snapshot.id, tuple(arguments.peer)))
+            engine.ask(AddWebSeeds(snapshot.id, tuple(arguments.webseed)))
             return snapshot.id
     return engine.ask(_command(data, folder, arguments))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -75,6 +75,10 @@ class Content(Protocol):
     @property
     def web_seeds(self) -> tuple[WebSeedUrl, ...]:
         """Web servers that have it."""
+        ...
+
+    def name_web_seeds(self, urls: Sequence[str]) -> None:
+        """The user names these, beside what is known; nothing for a package."""
         ...
 
     @property
@@ -148,6 +152,9 @@ class PackageContent:
             WebSeedUrl(ours, allow_private=self.allow_private),
             *(WebSeedUrl(url) for url in mirrors),
         )
+
+    def name_web_seeds(self, urls: Sequence[str]) -> None:
+        """Its servers are configured."""
 
     @property
     def is_prepared(self) -> bool:
@@ -283,17 +290,20 @@ class TorrentContent:
         self.title = self.metainfo.name
         listed = self.metainfo.trackers if record.use_trackers else ()
         self.trackers = (*listed, *((url,) for url in record.extra_trackers))
-        named = dict.fromkeys(record.web_seeds)
-        self.web_seeds = (
-            *(WebSeedUrl(url, allow_private=True) for url in named),
-            # A stranger wrote these: they lead to the open Internet or nowhere.
-            *(WebSeedUrl(url) for url in self.metainfo.web_seeds if url not in named),
-            *(WebSeedUrl(url, SeedKind.SCRIPT) for url in self.metainfo.http_seeds),
-        )
+        self.web_seeds: tuple[WebSeedUrl, ...] = ()
+        self.name_web_seeds(record.web_seeds)
         # The user opened this torrent by hand, so its trackers may be in the same house.
         self.allow_private = True
         self._store = store
         self._record = record
+
+    def name_web_seeds(self, urls: Sequence[str]) -> None:
+        self.web_seeds = (
+            *(WebSeedUrl(url, allow_private=True) for url in urls),
+            # A stranger wrote these: they lead to the open Internet or nowhere.
+            *(WebSeedUrl(url) for url in self.metainfo.web_seeds if url not in urls),
+            *(WebSeedUrl(url, SeedKind.SCRIPT) for url in self.metainfo.http_seeds),
+        )
 
     @property
     def is_prepared(self) -> bool:

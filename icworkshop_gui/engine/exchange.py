@@ -203,6 +203,11 @@ class Exchange:
             self._http_on = on
             self._use_web(on)
 
+    def web_seeds_changed(self) -> None:
+        """The content names others now."""
+        if self._http_on:
+            self._use_web(True)
+
     def _all_asked(self) -> bool:
         """Has every tracker answered, or failed to?"""
         return self.announcer is None or all(status.ok or status.message for status in self.announcer.status())

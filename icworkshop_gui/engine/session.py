@@ -290,6 +290,8 @@ class Session:
                 return await self.transfers.add_torrent(command)
             case wish.AddPeers(transfer, peers):
                 self.transfers.get(transfer).add_peers(peers)
+            case wish.AddWebSeeds(transfer, urls):
+                self.transfers.get(transfer).add_web_seeds(urls)
             case wish.Pause(transfers):
                 self.transfers.pause(transfers)
             case wish.Resume(transfers):

@@ -45,6 +45,7 @@ from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.shelf import Shelf
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
+from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
 
@@ -451,6 +452,18 @@ class Transfer:
         self.extra_peers.extend(peer for peer in peers if peer not in self.extra_peers)
         if self.exchange is not None:
             self.exchange.add_peers(peers)
+
+    def add_web_seeds(self, urls: Sequence[str]) -> None:
+        """UserError for a package, whose servers are the configured ones."""
+        if self.record.ref is not None:
+            raise UserError("A package comes from its Workshop and the mirrors that this names.")
+        for url in urls:
+            if not is_web_seed_url(url):
+                raise UserError(f"{url[:80]} is not an http or https address in ASCII.")
+        self.update(web_seeds=tuple(dict.fromkeys((*self.record.web_seeds, *urls))))
+        self.content.name_web_seeds(self.record.web_seeds)
+        if self.exchange is not None:
+            self.exchange.web_seeds_changed()
 
     def set_tier(self, tier: Tier) -> None:
         self.update(tier=tier)

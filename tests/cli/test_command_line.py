@@ -138,6 +138,14 @@ def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
         for number in range(5):
             name = f"part {number}/data.bin"
             assert (tmp_path / "to" / root.name / name).read_bytes() == (root / name).read_bytes()
+        assert errors == ""
+        # What only the torrent names, in one's own network, is not asked, and that is said.
+        with Program(*download, tmp_path / "alone", "--json", env=env) as program:
+            program.wait_for(lambda line: line.get("event") == "state")
+            program.process.terminate()
+            program.finish()
+            assert f"--webseed {server.url}" in program.errors
+        assert server.traffic.sent == size
         # Not when it is not wished.
         with Program("torrent", "seed", path, root.parent, "--json", env=env) as seeder:
             peer = f"127.0.0.1:{seeder.event('ready')['port']}"

@@ -109,10 +109,14 @@ def test_on_to_the_next_player_without_the_server(server: Workshop, tmp_path: Pa
             second.complete(transfer)
 
 
-def test_http_alone_when_nobody_serves(tmp_path: Path) -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+def test_http_alone_when_nobody_serves(enabled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for who switched web servers off: P2P that fails is never the end of a download."""
+    monkeypatch.setattr("icworkshop_gui.engine.web_turn.FALLBACK_AFTER", 1.0)
     with workshop(tmp_path / "server", "--seed", "false") as server:
         publish(server, tmp_path)
         with engine(tmp_path / "data", server.url) as player:
+            player.ask(wish.SetSetting("webseed.enabled", str(enabled).lower()))
             done = player.complete(player.ask(wish.Install(BIG)))
             assert (done.from_peers, done.wasted) == (0, 0)
             # The two equal files are fetched twice over the wire, but stored once.

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from icworkshop_gui.core.errors import UserError
 from icworkshop_gui.engine.api import commands as wish
-from icworkshop_gui.engine.api.snapshots import TransferSnapshot
+from icworkshop_gui.engine.api.snapshots import TransferSnapshot, TransferState
 from icworkshop_gui.formats.bencode import encode
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
 from tests.helpers.engines import Engine, engine
@@ -100,3 +101,28 @@ def test_a_torrent_from_a_stranger_reaches_nobody_in_this_house(tmp_path: Path) 
         done = fetch(player, torrent, tmp_path / "to", server.url)
         assert done.from_http == 300_000
     assert same(root, tmp_path / "to" / root.name)
+
+
+def test_a_server_that_is_named_later_helps_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "source" / "map.bin"
+    made(root.parent, {root.name: 300_000})
+    with static_server(tmp_path / "source") as server, engine(tmp_path / "data") as player:
+        transfer = player.ask(wish.AddTorrent(metainfo=torrent_of(root, [server.url]), folder=tmp_path / "to"))
+        player.until(lambda view: view.transfers[transfer].state is TransferState.DOWNLOADING)
+        player.ask(wish.AddWebSeeds(transfer, (server.url,)))
+        assert player.complete(transfer).from_http == 300_000
+        with pytest.raises(UserError, match="not"):
+            player.ask(wish.AddWebSeeds(transfer, ("file:///etc/passwd",)))
+
+
+def test_web_seeds_that_are_switched_off_are_asked_for_no_torrent(tmp_path: Path) -> None:
+    root = tmp_path / "source" / "map.bin"
+    made(root.parent, {root.name: 300_000})
+    with static_server(tmp_path / "source") as server, engine(tmp_path / "data") as player:
+        player.ask(wish.SetSetting("webseed.enabled", "false"))
+        transfer = player.ask(
+            wish.AddTorrent(metainfo=torrent_of(root, []), folder=tmp_path / "to", web_seeds=(server.url,))
+        )
+        player.until(lambda view: view.transfers[transfer].state is TransferState.DOWNLOADING)
+        player.ask(wish.SetSetting("webseed.enabled", "true"))
+        assert player.complete(transfer).from_http == 300_000

@@ -203,7 +203,7 @@ class FakeEngine:
                 return self.previews[sha256]
             case c.Install() | c.AddTorrent():
                 return self._add(command)
-            case c.AddPeers(transfer) | c.Recheck(transfer):
+            case c.AddPeers(transfer) | c.AddWebSeeds(transfer) | c.Recheck(transfer):
                 self._transfer(transfer)
             case c.Pause(transfers):
                 self._each(transfers, state=TransferState.PAUSED, reason=Reason.USER, rate_down=0, eta=None)

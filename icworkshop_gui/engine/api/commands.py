@@ -97,6 +97,14 @@ class AddPeers(Command[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class AddWebSeeds(Command[None]):
+    """Web servers that the user names for a torrent (BEP 19); these may be in a private network. Not for packages."""
+
+    transfer: TransferId
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pause(Command[None]):
     """Paused by the user until Resume. Empty `transfers`: all."""
 

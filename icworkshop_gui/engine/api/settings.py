@@ -210,7 +210,7 @@ SETTINGS: tuple[Setting, ...] = (
         label="Requests to web servers in all",
         help="Of all downloads together.",
         minimum=1,
-        maximum=64,
+        maximum=32,
         synonyms="webseed http mirror parallel",
     ),
     Setting(

@@ -24,8 +24,9 @@ from icworkshop_gui.engine.net.network import ForbiddenAddress
 REDIRECTS_MAX: Final = 5
 CHUNK: Final = 64 * KIB
 """Bytes of one piece of a body at most."""
-CONNECTIONS_PER_HOST: Final = 8
-"""Connections to one server at once."""
+CONNECTIONS_PER_HOST: Final = 40
+"""Connections to one server at once: more than all downloads together have requests to web seeds, so that announces and
+the catalog of the same server never wait behind packages."""
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds until a connection must stand (ic-workshop.md §2.9)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -179,6 +180,27 @@ def test_silence_is_a_timeout(path: str) -> None:
     async def body(pages: Site, net: RealNetwork) -> None:
         with pytest.raises(TimeoutError):
             await (await net.http_get(pages.url(path), timeout=0.1)).read(1000)
+
+    with_site(body)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere a full backlog refuses")
+def test_who_does_not_accept_is_waited_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.2)
+
+    async def body(pages: Site, net: RealNetwork) -> None:
+        with socket.socket() as full:
+            full.bind((PUBLIC, 0))
+            full.listen(0)
+            waiting = [socket.socket() for _ in range(4)]
+            for sock in waiting:
+                sock.setblocking(False)
+                sock.connect_ex(full.getsockname())
+            # The answer may take 1,000 s here; the connection must stand after 0.2.
+            with pytest.raises(OSError, match=r"."):
+                await net.http_get(f"http://{PUBLIC}:{full.getsockname()[1]}/", timeout=1000)
+            for sock in waiting:
+                sock.close()
 
     with_site(body)
 
