@@ -190,10 +190,8 @@ def download(arguments: argparse.Namespace, output: Output) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be made: {error.strerror}.") from None
-    for url in () if arguments.no_webseeds else (*meta.web_seeds, *meta.http_seeds):
-        if is_local_url(url) and url not in arguments.webseed:
-            # Else any torrent could make us ask any machine of this network for anything.
-            output.note(f"{safe(url)} is in your own network. It is asked only if you name it: --webseed {safe(url)}")
+    for url in () if arguments.no_webseeds else unasked_seeds(meta, arguments.webseed):
+        output.note(f"{url} is in your own network. It is asked only if you name it with --webseed.")
     key = hashlib.sha256(meta.swarm_hash + os.fsencode(folder)).hexdigest()[:32]
     state = data_dir(arguments.data_dir) / "torrents" / key
     with shell(output, state, settings=_settings(arguments)) as engine:
@@ -213,6 +211,11 @@ def download(arguments: argparse.Namespace, output: Output) -> int:
                 raise
     shutil.rmtree(state, ignore_errors=True)
     return 0
+
+
+def unasked_seeds(meta: Metainfo, named: Sequence[str]) -> list[str]:
+    """Web seeds that the torrent lists in this network: else it could make us ask any machine here for anything."""
+    return [url for url in (*meta.web_seeds, *meta.http_seeds) if is_local_url(url) and url not in named]
 
 
 def seed(arguments: argparse.Namespace, output: Output) -> int:

@@ -298,11 +298,12 @@ class TorrentContent:
         self._record = record
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
+        files, scripts = self.metainfo.web_seeds, self.metainfo.http_seeds
         self.web_seeds = (
-            *(WebSeedUrl(url, allow_private=True) for url in urls),
+            *(WebSeedUrl(url, SeedKind.SCRIPT if url in scripts else SeedKind.FILES, True) for url in urls),
             # A stranger wrote these: they lead to the open Internet or nowhere.
-            *(WebSeedUrl(url) for url in self.metainfo.web_seeds if url not in urls),
-            *(WebSeedUrl(url, SeedKind.SCRIPT) for url in self.metainfo.http_seeds),
+            *(WebSeedUrl(url) for url in files if url not in urls),
+            *(WebSeedUrl(url, SeedKind.SCRIPT) for url in scripts if url not in urls),
         )
 
     @property

@@ -8,13 +8,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from icworkshop_gui.cli.output import Output, safe, size_text, time_text
+from icworkshop_gui.cli.torrent import unasked_seeds
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api.snapshots import TransferSnapshot, TransferState
+from icworkshop_gui.formats.metainfo import Metainfo
 from tests.helpers.builders import content, package, torrent
 from tests.helpers.engines import Workshop, workshop
 from tests.helpers.programs import Program, cli
@@ -116,6 +119,13 @@ def test_show_says_what_a_torrent_or_magnet_says(tmp_path: Path) -> None:
     assert (code, lines[0]["v1"], lines[0]["name"]) == (0, "ab" * 20, "thing")
 
 
+def test_web_seeds_in_ones_own_network_are_asked_only_when_they_are_named() -> None:
+    listed = ("http://192.168.1.5/x", "http://files.example/x", "http://nas/x")
+    meta = replace(Metainfo.parse(torrent(b"x")), web_seeds=listed, http_seeds=("http://127.0.0.1/seed.php",))
+    assert unasked_seeds(meta, []) == [listed[0], listed[2], "http://127.0.0.1/seed.php"]
+    assert unasked_seeds(meta, [listed[0], "http://127.0.0.1/seed.php"]) == [listed[2]]
+
+
 def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
     root = tmp_path / "source" / "some folder"
     for number in range(5):
@@ -139,13 +149,6 @@ def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
             name = f"part {number}/data.bin"
             assert (tmp_path / "to" / root.name / name).read_bytes() == (root / name).read_bytes()
         assert errors == ""
-        # What only the torrent names, in one's own network, is not asked, and that is said.
-        with Program(*download, tmp_path / "alone", "--json", env=env) as program:
-            program.wait_for(lambda line: line.get("event") == "state")
-            program.process.terminate()
-            program.finish()
-            assert f"--webseed {server.url}" in program.errors
-        assert server.traffic.sent == size
         # Not when it is not wished.
         with Program("torrent", "seed", path, root.parent, "--json", env=env) as seeder:
             peer = f"127.0.0.1:{seeder.event('ready')['port']}"

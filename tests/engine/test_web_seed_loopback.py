@@ -126,3 +126,20 @@ def test_web_seeds_that_are_switched_off_are_asked_for_no_torrent(tmp_path: Path
         player.until(lambda view: view.transfers[transfer].state is TransferState.DOWNLOADING)
         player.ask(wish.SetSetting("webseed.enabled", "true"))
         assert player.complete(transfer).from_http == 300_000
+
+
+def test_a_script_of_bep_17(tmp_path: Path) -> None:
+    root = tmp_path / "map.bin"
+    made(tmp_path, {root.name: 1_000_001})
+    whole = root.read_bytes()
+
+    def script(piece: int, spans: list[tuple[int, int]]) -> bytes:
+        return b"".join(whole[piece * PIECE + first : piece * PIECE + last + 1] for first, last in spans)
+
+    with static_server(tmp_path, script=script) as server, engine(tmp_path / "data") as player:
+        url = f"{server.url}seed.php"
+        torrent = b"d9:httpseedsl" + encode(url) + b"e" + torrent_of(root, [])[1:]
+        done = fetch(player, torrent, tmp_path / "to", url)
+        assert (done.from_http, server.traffic.sent) == (1_000_001, 1_000_001)
+        assert len(server.traffic.paths) == 16
+    assert same(root, tmp_path / "to" / root.name)
