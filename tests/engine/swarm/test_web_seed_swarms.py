@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.swarm.config import SwarmConfig
-from icworkshop_gui.engine.swarm.webseed.asking import WebSource
+from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots, WebSource
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFile, WebSeedUrl
 from icworkshop_gui.wire.peer.messages import Request
@@ -508,3 +509,75 @@ def test_bodies_that_are_too_short_too_long_or_of_another_kind() -> None:
             leech.swarm.tracker.check_invariants()
 
     perform(play)
+
+
+# --- everything at once ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chance", range(40))
+def test_any_mixture_ends_with_the_right_bytes_and_balanced_books(chance: int) -> None:
+    """One honest server among others that break off, are busy, lack files, lie or crawl; peers come, lie and go."""
+    rng = Random(chance)
+
+    async def play(stage: Stage) -> None:
+        hosts: dict[str, WebServer] = {}
+        for number in range(rng.randint(1, 5)):
+            vice = rng.choice(["breaks", "busy", "lacks", "lies", "crawls", "whole", "none"])
+            whole = spoiled(stage.content) if vice == "lies" else stage.content
+            rate = 1_500.0 if vice == "crawls" else rng.choice([50_000.0, 400_000.0, 2_000_000.0])
+            files = {} if vice == "lacks" else {"pkg": whole}
+            server = WebServer(files, rate=rate, ranges=vice != "whole")
+            if vice in ("breaks", "busy"):
+                server.before = unreliable(server, rng, vice)
+            hosts[f"host{number}.example"] = server
+        hosts["honest.example"] = WebServer({"pkg": stage.content}, rate=rng.choice([30_000.0, 500_000.0]))
+        slots = RequestSlots()
+        leech = stage.swarm(have=rng.sample(range(40), rng.randint(0, 5)), web_slots=slots)
+        leech.network.on_http = Web(hosts)
+        urls = [f"http://{host}/pkg" for host in hosts]
+        rng.shuffle(urls)
+        source = one_file(stage, *urls, alone=rng.random() < 0.3)
+        leech.swarm.set_web_source(source)
+        liars = []
+        for _ in range(rng.randint(0, 4)):
+            bad = rng.random() < 0.25
+            peer = stage.peer(
+                has=None if rng.random() < 0.5 else rng.sample(range(40), 20),
+                on_request=FakePeer.send_bad_block if bad else paced(rng.choice([5_000.0, 60_000.0, 300_000.0])),
+            )
+            liars += [peer.endpoint] if bad else []
+            leech.meet(peer)
+        for _ in range(rng.randint(0, 4)):
+            await asyncio.sleep(rng.uniform(0.1, 4))
+            leech.swarm.downloading = False
+            leech.swarm.tracker.check_invariants()
+            await asyncio.sleep(rng.uniform(0.0, 2))
+            leech.swarm.downloading = True
+            if rng.random() < 0.3:
+                leech.swarm.set_web_source(None)
+                await asyncio.sleep(1)
+                leech.swarm.set_web_source(source)
+        await leech.finished(4000)
+        await asyncio.sleep(1)
+        assert leech.storage.data == stage.content
+        assert set(leech.listener.banned) <= set(liars), "nobody innocent"
+        honest = next(seed for seed in leech.swarm.web_seeds() if "honest" in seed.place.url)
+        assert not honest.given_up
+        assert honest.bad_pieces == 0
+        assert slots.used == 0
+        assert all(flow.closed for server in hosts.values() for flow in server.flows)
+
+    perform(play, pieces=40)
+
+
+def unreliable(server: WebServer, rng: Random, vice: str) -> Callable[[str, Mapping[str, str]], FakeAnswer | None]:
+    def answer(url: str, headers: Mapping[str, str]) -> FakeAnswer | None:
+        if rng.random() < 0.5:
+            return None
+        if vice == "busy":
+            return FakeAnswer(503, {"Retry-After": str(rng.randint(0, 20))}, b"")
+        flow = server.answer(url, headers)
+        flow.breaks_at = rng.randrange(len(flow.body))
+        return flow
+
+    return answer
