@@ -12,13 +12,14 @@ import pytest
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
+from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots, WebSource
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFile, WebSeedUrl
 from icworkshop_gui.wire.peer.messages import Request
 from tests.helpers.fake_peer import INFO_HASH, ActorSwarm, FakeAnswer, FakePeer, Stage
-from tests.helpers.leap import run_leaping
+from tests.helpers.leap import LoopClock, run_leaping
 from tests.helpers.web_servers import Flow, Line, ScriptServer, Web, WebServer
 
 PIECE = 4 * BLOCK_SIZE
@@ -212,7 +213,7 @@ def test_a_slow_server_beside_peers() -> None:
         leech.meet(*(stage.peer(on_request=paced(500_000)) for _ in range(2)))
         leech.swarm.set_web_source(one_file(stage))
         assert await took(leech) <= 1.25 * stage.length / 1_000_000 + 2
-        assert leech.swarm.stats().wasted <= PIECE
+        assert leech.swarm.stats().wasted <= 2 * PIECE, "its one piece, at the end, of both peers"
 
     perform(play, pieces=100)
 
@@ -373,9 +374,9 @@ def test_a_folder(ranges: bool) -> None:
         stats = leech.swarm.stats()
         assert bytes(leech.storage.data) == stage.content
         assert all(path in held for path, _, _ in server.asked)
-        if ranges:
-            assert stats.from_http == LENGTH - 777
-            assert stats.wasted == 0
+        # Without ranges the first file, shorter than a block, comes again with the others.
+        twice = 0 if ranges else 100
+        assert (stats.from_http, stats.wasted) == (LENGTH - 777 + twice, twice)
 
     perform_folder(play)
 
@@ -466,9 +467,28 @@ def test_pause_breaks_off_and_resume_asks_only_for_what_is_missing() -> None:
         leech.swarm.downloading = True
         await leech.finished()
         # Half blocks come again, one for each of four requests.
-        assert leech.swarm.stats().from_http <= stage.length + 4 * BLOCK_SIZE
+        stats = leech.swarm.stats()
+        assert stats.from_http - stats.wasted == stage.length
+        assert stats.wasted <= 4 * BLOCK_SIZE
 
     perform(play, pieces=100)
+
+
+def test_under_a_limit_of_nothing_nothing_is_asked_for() -> None:
+    async def play(stage: Stage) -> None:
+        server = WebServer({"pkg": stage.content})
+        down = Limiter(0)
+        ticker = LimiterTicker(down, LoopClock())
+        leech = stage.swarm(limit_down=down)
+        leech.network.on_http = server
+        leech.swarm.set_web_source(one_file(stage))
+        await asyncio.sleep(60)
+        assert server.asked == []
+        down.set_rate(100_000, asyncio.get_running_loop().time())
+        assert await took(leech) == pytest.approx(stage.length / 100_000, rel=0.25)
+        ticker.close()
+
+    perform(play)
 
 
 def test_what_a_disk_has_is_not_asked_for() -> None:
@@ -532,7 +552,8 @@ def test_any_mixture_ends_with_the_right_bytes_and_balanced_books(chance: int) -
             hosts[f"host{number}.example"] = server
         hosts["honest.example"] = WebServer({"pkg": stage.content}, rate=rng.choice([30_000.0, 500_000.0]))
         slots = RequestSlots()
-        leech = stage.swarm(have=rng.sample(range(40), rng.randint(0, 5)), web_slots=slots)
+        held = rng.randint(0, 5)
+        leech = stage.swarm(have=rng.sample(range(40), held), web_slots=slots)
         leech.network.on_http = Web(hosts)
         urls = [f"http://{host}/pkg" for host in hosts]
         rng.shuffle(urls)
@@ -560,6 +581,9 @@ def test_any_mixture_ends_with_the_right_bytes_and_balanced_books(chance: int) -
         await leech.finished(4000)
         await asyncio.sleep(1)
         assert leech.storage.data == stage.content
+        stats = leech.swarm.stats()
+        if not stats.from_peers:
+            assert stats.from_http - stats.wasted == stage.length - held * PIECE, "of use, or counted as waste"
         assert set(leech.listener.banned) <= set(liars), "nobody innocent"
         honest = next(seed for seed in leech.swarm.web_seeds() if "honest" in seed.place.url)
         assert not honest.given_up

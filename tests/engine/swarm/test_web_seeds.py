@@ -205,7 +205,7 @@ def test_a_break_loses_nothing_that_came() -> None:
         assert leech.swarm.stats().http_message == "broke off"
         await leech.finished()
         stats = leech.swarm.stats()
-        assert (stats.from_http, stats.wasted) == (stage.length + 100, 0)
+        assert (stats.from_http, stats.wasted) == (stage.length + 100, 100)
         assert stats.http_message == ""
         assert server.asked[1][0] == 3 * BLOCK_SIZE
 

@@ -30,6 +30,7 @@ from icworkshop_gui.engine.swarm.webseed.answers import (
 from icworkshop_gui.engine.swarm.webseed.claims import Claims
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.gates import (
+    LOBBY_EXTRA,
     Fitness,
     PeersView,
     SeedView,
@@ -239,7 +240,13 @@ def test_scripts() -> None:
     ],
 )
 def test_gate_1(seed: SeedView, active_in_all: int, fit: Fitness) -> None:
-    assert fitness(seed, 100.0, active_in_all, CONFIG) is fit
+    assert fitness(seed, 100.0, active_in_all, Tier.USER_REQUESTED, CONFIG) is fit
+
+
+def test_a_lobby_does_not_wait_for_the_requests_of_others() -> None:
+    full = CONFIG.max_requests_global
+    assert fitness(SeedView(), 0.0, full, Tier.LOBBY_URGENT, CONFIG) is Fitness.FIT
+    assert fitness(SeedView(), 0.0, full + LOBBY_EXTRA, Tier.LOBBY_URGENT, CONFIG) is Fitness.FULL
 
 
 WELL = PeersView(healthy=2, pieces=0b0110, rate=200_000.0)

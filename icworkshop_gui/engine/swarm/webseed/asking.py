@@ -188,7 +188,7 @@ class WebSeeds:
             self._ask_whole(now)
 
     def _fitness(self, seed: WebSeed, now: float) -> Fitness:
-        return gates.fitness(seed.view(self.config), now, self._slots.used, self.config)
+        return gates.fitness(seed.view(self.config), now, self._slots.used, self._side.tier, self.config)
 
     def _ask(self, seed: WebSeed, now: float) -> bool:
         tracker = self._side.tracker

@@ -72,6 +72,7 @@ class Run:
     """Seconds that the server kept us waiting since the last whole block."""
     file: WebFile | None = None
     """That is being asked for."""
+    reader: BlockReader | None = None
 
 
 @dataclass(slots=True)
@@ -125,7 +126,17 @@ class Fetcher:
             seed.delivered()
         finally:
             run.reading = False
+            self._break_off(run)
             line.budget.close()
+
+    def _reader(self, run: Run, position: int) -> BlockReader:
+        self._break_off(run)
+        run.reader = BlockReader(self._side.tracker.geometry, run.blocks, position)
+        return run.reader
+
+    def _break_off(self, run: Run) -> None:
+        if run.reader is not None:
+            self._side.block_wasted(run.reader.break_off())
 
     def _failed(self, run: Run, files: FileMap, error: Exception) -> None:
         message = error.reason if isinstance(error, Refusal) else str(error) or "the server does not answer"
@@ -139,7 +150,7 @@ class Fetcher:
 
     async def _fetch_ranges(self, run: Run, files: FileMap, line: _Line) -> None:
         """BEP 19: one range of each file that the run touches."""
-        reader = BlockReader(self._side.tracker.geometry, run.blocks, self._begin(run.blocks[0]))
+        reader = self._reader(run, self._begin(run.blocks[0]))
         while run.blocks and self._side.may_ask:
             last = self._end(run.blocks[-1]) - 1
             span = next(files.spans(reader.position, last))
@@ -148,7 +159,9 @@ class Fetcher:
                 self._feed_zeros(run, reader, span.length)
                 continue
             first, end = span.first - span.file.offset, span.last - span.file.offset
-            response = await self._get(run, files.url(run.seed.place, span.file), {"Range": f"bytes={first}-{end}"})
+            response = await self._get(
+                run, files.url(run.seed.place, span.file), {"Range": f"bytes={first}-{end}"}, line
+            )
             try:
                 length = answers.check_range(response, first, end, span.file.size)
                 if response.status == 206:
@@ -161,15 +174,18 @@ class Fetcher:
 
     async def _fetch_script(self, run: Run, files: FileMap, line: _Line) -> None:
         """BEP 17: one piece, or what is lacking of it."""
-        reader = BlockReader(self._side.tracker.geometry, run.blocks, self._begin(run.blocks[0]))
+        reader = self._reader(run, self._begin(run.blocks[0]))
         index, _block = run.blocks[0]
         offset = self._side.tracker.geometry.piece_offset(index)
         first, end = reader.position - offset, self._end(run.blocks[-1]) - offset
         url = files.script_url(run.seed.place, index, [(first, end - 1)])
-        response = await self._get(run, url, {})
+        response = await self._get(run, url, {}, line)
         try:
             if response.status == 503:
-                seconds = answers.busy_seconds(await response.read(answers.BUSY_BODY_MAX))
+                try:
+                    seconds = answers.busy_seconds(await response.read(answers.BUSY_BODY_MAX))
+                except RemoteProtocolError:
+                    seconds = None  # a page for people
                 if seconds is not None:
                     raise Busy("the server is busy", seconds)
             answers.check_script(response, end - first)
@@ -190,20 +206,22 @@ class Fetcher:
                 reader = None
                 continue
             if reader is None or reader.position != file.offset:
-                reader = BlockReader(tracker.geometry, run.blocks, file.offset)
+                reader = self._reader(run, file.offset)
             run.file = file
             if file.is_pad:
                 await self._claim_ahead(run, reader, file.size)
                 self._feed_zeros(run, reader, file.size)
                 continue
-            response = await self._get(run, files.url(run.seed.place, file), {})
+            response = await self._get(run, files.url(run.seed.place, file), {}, line)
             try:
                 answers.check_whole(response, file.size)
                 await self._read(run, reader, response, file.size, line, claiming=True)
             finally:
                 await response.aclose()
 
-    async def _get(self, run: Run, url: str, headers: dict[str, str]) -> HttpResponse:
+    async def _get(self, run: Run, url: str, headers: dict[str, str], line: _Line) -> HttpResponse:
+        # Under a limit nothing is asked for before something may come.
+        await self._pay(line, 0)
         response = await self._network.http_get(
             url,
             headers=headers,
@@ -246,7 +264,7 @@ class Fetcher:
                 return
             await self._pay(line, len(chunk))
 
-    def _take(self, run: Run, reader: BlockReader, chunk: bytes) -> None:
+    def _take(self, run: Run, reader: BlockReader, chunk: bytes, *, over_the_wire: bool = True) -> None:
         side, seed = self._side, run.seed
         before, skipped = reader.position, reader.skipped
         for (index, block), data in reader.feed(chunk):
@@ -262,22 +280,21 @@ class Fetcher:
             side.block_useful(side.clock.now())
             if arrival is Arrival.COMPLETED:
                 side.piece_completed(index)
-        count = reader.position - before
-        self.received += count
-        seed.received += count
-        if reader.skipped > skipped:
-            side.block_wasted(reader.skipped - skipped)
-            if reader.position // BLOCK_SIZE > before // BLOCK_SIZE:
-                run.waited = 0.0
+        if over_the_wire:
+            count = reader.position - before
+            self.received += count
+            seed.received += count
+            if reader.skipped > skipped:
+                side.block_wasted(reader.skipped - skipped)
+                if reader.position // BLOCK_SIZE > before // BLOCK_SIZE:
+                    run.waited = 0.0
         side.events_handled()
 
     def _feed_zeros(self, run: Run, reader: BlockReader, count: int) -> None:
         """Padding (BEP 47) is nowhere on the server: it is known."""
-        received, of_seed = self.received, run.seed.received
         while count and run.blocks:
-            self._take(run, reader, ZEROS[:count])
+            self._take(run, reader, ZEROS[:count], over_the_wire=False)
             count -= min(count, len(ZEROS))
-        self.received, run.seed.received = received, of_seed
 
     async def _claim_ahead(self, run: Run, reader: BlockReader, count: int) -> bool:
         """Claim what the next `count` bytes of a whole file hold. False when nothing more of it is needed."""

@@ -58,7 +58,11 @@ class PeersView(NamedTuple):
 NO_PEERS = PeersView()
 
 
-def fitness(seed: SeedView, now: float, active_in_all: int, config: WebSeedConfig) -> Fitness:
+LOBBY_EXTRA = 4
+"""Requests beyond `max_requests_global` that a lobby's download may make: it does not wait for the others' to end."""
+
+
+def fitness(seed: SeedView, now: float, active_in_all: int, tier: Tier, config: WebSeedConfig) -> Fitness:
     """Gate 1."""
     if seed.given_up:
         return Fitness.GIVEN_UP
@@ -66,7 +70,7 @@ def fitness(seed: SeedView, now: float, active_in_all: int, config: WebSeedConfi
         return Fitness.WAITING
     if seed.active >= min(seed.parallel, config.max_requests_per_seed):
         return Fitness.BUSY
-    if active_in_all >= config.max_requests_global:
+    if active_in_all >= config.max_requests_global + (LOBBY_EXTRA if tier is Tier.LOBBY_URGENT else 0):
         return Fitness.FULL
     if seed.ranges is False:
         return Fitness.NO_RANGES

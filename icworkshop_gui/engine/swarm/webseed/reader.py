@@ -29,6 +29,13 @@ class BlockReader:
         self._part = bytearray()
         self._block: Place | None = None
 
+    def break_off(self) -> int:
+        """The stream ends here: bytes of the block that was begun, which are of no use."""
+        count = len(self._part)
+        self._part.clear()
+        self._block = None
+        return count
+
     def feed(self, data: bytes) -> Iterator[tuple[Place, memoryview]]:
         """The blocks that end in `data`, which comes next in the stream. To be read to its end; views, to be copied."""
         view = memoryview(data)
