@@ -143,3 +143,30 @@ def test_a_script_of_bep_17(tmp_path: Path) -> None:
         assert (done.from_http, server.traffic.sent) == (1_000_001, 1_000_001)
         assert len(server.traffic.paths) == 16
     assert same(root, tmp_path / "to" / root.name)
+
+
+def test_pause_resume_and_restart_fetch_only_what_is_missing(tmp_path: Path) -> None:
+    root = tmp_path / "source" / "map.bin"
+    made(root.parent, {root.name: 4_000_000})
+    with static_server(tmp_path / "source") as server:
+        with engine(tmp_path / "data") as player:
+            (tmp_path / "to").mkdir()
+            transfer = player.ask(
+                wish.AddTorrent(
+                    metainfo=torrent_of(root, []), folder=tmp_path / "to", web_seeds=(server.url,), limit_down=2_000_000
+                )
+            )
+            player.until(lambda view: view.transfers[transfer].done > 500_000)
+            player.ask(wish.Pause((transfer,)))
+            player.until(lambda view: view.transfers[transfer].state is TransferState.PAUSED)
+            player.until(lambda view: not view.transfers[transfer].http_active)
+            asked = len(server.traffic.paths)
+            player.ask(wish.Resume((transfer,)))
+            player.until(lambda view: view.transfers[transfer].done > 1_500_000)
+            assert len(server.traffic.paths) > asked
+        with engine(tmp_path / "data") as player:
+            player.until(lambda view: transfer in view.transfers)
+            done = player.complete(transfer)
+    # Pieces that were under way at the two breaks come again, and nothing else.
+    assert 4_000_000 <= done.from_http < 4_000_000 + 2 * 8 * PIECE
+    assert same(root, tmp_path / "to" / root.name)
