@@ -103,6 +103,10 @@ class Content(Protocol):
         """Learn what there is to fetch; the record that remembers it. RegistryError, FormatError, IntegrityError."""
         ...
 
+    def is_in_place(self) -> bool:
+        """Blocks for a moment: it is complete and where it belongs, as far as can be told without reading it."""
+        ...
+
     def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
         """Blocks: find what is here. StorageError, Cancelled."""
         ...
@@ -187,6 +191,12 @@ class PackageContent:
             raise IntegrityError(f"The file list of {self.ref} does not fit the package that the catalog names.")
         self._learn(torrent)
         self._record = replace(self._record, metainfo=torrent, skeleton=skeleton)
+
+    def is_in_place(self) -> bool:
+        known = self._store.packages.find(self.ref)
+        if known is None or known.damaged or not known.is_installed or not self.is_prepared:
+            return False
+        return Path(known.folder).is_dir()
 
     def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
         if self._is_whole():
@@ -320,6 +330,10 @@ class TorrentContent:
 
     async def prepare(self) -> TransferRecord:
         return self._record
+
+    def is_in_place(self) -> bool:
+        # A folder that is the user's may have changed: only what somebody vouched for is taken on trust.
+        return self._record.seed_only and self._record.verified
 
     def open(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
         geometry = self.metainfo.geometry

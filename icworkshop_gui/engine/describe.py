@@ -12,7 +12,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferState,
 )
 from icworkshop_gui.engine.swarm.swarm import SwarmStats
-from icworkshop_gui.engine.transfer import Phase, Transfer
+from icworkshop_gui.engine.transfer import Phase, Transfer, bytes_of
 
 FILES_MAX = 5_000
 """Rows of the Files tab; more than anybody reads."""
@@ -28,12 +28,12 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
     size = transfer.content.size
     have = transfer.have
     state, reason = _state(transfer)
-    if state is TransferState.FINISHED and not record.seed_only:
+    if transfer.is_complete and (have is None or not record.seed_only):
         done = size
     elif state is TransferState.CHECKING:
         done = min(size, transfer.progress)
     else:
-        done = min(size, _bytes(transfer, have))
+        done = 0 if have is None else min(size, bytes_of(transfer.content.metainfo.geometry, have))
     eta = None
     if state is TransferState.DOWNLOADING and stats.rate_down > 0:
         eta = (size - done) / stats.rate_down
@@ -47,7 +47,7 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
         info_hash=transfer.content.info_hash,
         state=state,
         reason=reason,
-        reason_data=transfer.reason_data if reason is transfer.reason else (),
+        reason_data=_data(transfer, reason),
         retry_at=transfer.retry_at if reason is transfer.reason else None,
         tier=record.tier,
         position=record.position,
@@ -70,7 +70,14 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
         added_at=record.added_at,
         finished_at=record.finished_at,
         cleared=record.cleared,
+        goal=record.goal,
     )
+
+
+def _data(transfer: Transfer, reason: Reason) -> tuple[tuple[str, str], ...]:
+    if reason is transfer.verdict and reason is not Reason.NONE:
+        return transfer.verdict_data
+    return transfer.reason_data if reason is transfer.reason else ()
 
 
 def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
@@ -78,9 +85,11 @@ def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
         case Phase.FAILED:
             return TransferState.ERROR, transfer.reason
         case Phase.COMPLETE:
-            if transfer.swarm is not None and transfer.share_wanted:
+            if transfer.is_shared:
                 return TransferState.SEEDING, Reason.NONE
-            return TransferState.FINISHED, Reason.NONE
+            # To have switched sharing off is no reason for anything: nothing is held up.
+            held = transfer.verdict if transfer.share_wanted else Reason.NONE
+            return TransferState.FINISHED, Reason.NONE if held is Reason.SHARING_OFF else held
         case Phase.FINISHING:
             return TransferState.VERIFYING, transfer.reason
     if transfer.record.paused:
@@ -92,18 +101,6 @@ def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
     if transfer.phase is Phase.PREPARING:
         return TransferState.QUEUED, transfer.reason
     return TransferState.DOWNLOADING, transfer.reason
-
-
-def _bytes(transfer: Transfer, have: Bitfield | None) -> int:
-    """Bytes of verified pieces."""
-    if have is None or not have.count:
-        return 0
-    geometry = transfer.content.metainfo.geometry
-    done = have.count * geometry.piece_length
-    last = geometry.piece_count - 1
-    if last in have:
-        done -= geometry.piece_length - geometry.piece_size(last)
-    return done
 
 
 def describe_detail(transfer: Transfer) -> TransferDetail | None:
@@ -128,7 +125,7 @@ def describe_detail(transfer: Transfer) -> TransferDetail | None:
 
 def _sources(transfer: Transfer) -> tuple[SourceSnapshot, ...]:
     rows: list[SourceSnapshot] = []
-    announcer = None if transfer.exchange is None else transfer.exchange.announcer
+    announcer = None if transfer.presence is None else transfer.presence.announcer
     if announcer is not None:
         rows.extend(
             SourceSnapshot(

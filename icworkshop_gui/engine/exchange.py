@@ -1,12 +1,11 @@
-"""What runs for one transfer while it fetches or shares: its swarm, its trackers, and the web servers' part.
+"""What runs for one transfer while it fetches or somebody fetches from it: its swarm, and the web servers' part.
 
 When web servers are asked is decided by `web_turn` and the gates of `swarm.webseed`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from icworkshop_gui.core.address import Endpoint, PeerSource
@@ -14,8 +13,7 @@ from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.content import Content
-from icworkshop_gui.engine.discovery.tracker import AnnounceStats, TrackerAnnouncer
-from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
+from icworkshop_gui.engine.discovery.tracker import TrackerAnnouncer
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.settings_file import Settings
@@ -27,7 +25,6 @@ from icworkshop_gui.engine.swarm.webseed.places import FileMap
 from icworkshop_gui.engine.web_turn import TurnView, is_web_turn
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
-from icworkshop_gui.store.transfers import TransferStats
 
 CONNECTIONS_MIN = 2
 """Connections that a swarm may open even when the others have taken all there are."""
@@ -39,8 +36,6 @@ class Neighbourhood(Protocol):
     world: World
     settings: Settings
     peer_id: PeerId
-    udp: UdpTrackerClient
-    http_slots: asyncio.Semaphore
     web_slots: RequestSlots
     dialer: Dialer
 
@@ -86,12 +81,12 @@ class Exchange:
         tier: Tier,
         peers: Iterable[Endpoint],
         listener: SwarmListener,
-        totals: Callable[[], TransferStats],
+        announcer: TrackerAnnouncer | None,
     ) -> None:
-        """`limits`: down, up. `totals`: the transfer's sums, this exchange included, for the trackers."""
+        """`limits`: down, up. `announcer`: for what it knows; it belongs to the caller."""
         self._session = session
         self._content = content
-        self._totals = totals
+        self.announcer = announcer
         self._http_only = is_http_only(content, session.settings)
         self._http_on = False
         self._fetching_since: float | None = None
@@ -120,43 +115,21 @@ class Exchange:
             web_slots=session.web_slots,
         )
         self.swarm.start()
-        self.announcer: TrackerAnnouncer | None = None
-        if not self._http_only:
-            self.add_peers(peers)
-            if content.trackers:
-                self.announcer = self._announce()
+        self.add_peers(peers)
 
     def _spare(self) -> int:
         """All swarms share the program's limit; nobody is left without a start."""
         return max(self._session.connection_share(), CONNECTIONS_MIN - self.swarm.connections)
 
-    def _announce(self) -> TrackerAnnouncer:
-        session = self._session
-        announcer = TrackerAnnouncer(
-            session.world,
-            self._content.metainfo.swarm_hash,
-            session.peer_id,
-            self._content.trackers,
-            session.peer_port,
-            self._announce_stats,
-            lambda peers: self.swarm.add_candidates(peers, PeerSource.TRACKER),
-            session.udp,
-            self._content.allow_private,
-            http_slots=session.http_slots,
-        )
-        announcer.start()
-        return announcer
-
-    def _announce_stats(self) -> AnnounceStats:
-        total = self._totals()
-        size = self._content.metainfo.geometry.total_length
-        left = 0 if self.swarm.have.is_full else max(0, size - self.swarm.stats().done)
-        return AnnounceStats(uploaded=total.uploaded, downloaded=total.from_peers + total.from_http, left=left)
-
     def add_peers(self, peers: Iterable[Endpoint]) -> None:
         """Peers that the user named."""
         if not self._http_only:
             self.swarm.add_candidates(peers, PeerSource.MANUAL)
+
+    @property
+    def is_deserted(self) -> bool:
+        """Nobody is here, and nobody is being dialled."""
+        return not self.swarm.connections
 
     def set(self, *, fetch: bool, share: bool) -> None:
         """Whether to ask for pieces, and whether to give some."""
@@ -168,11 +141,6 @@ class Exchange:
         elif self._fetching_since is None:
             self._fetching_since = self._session.world.clock.now()
             self._take_turns(self._fetching_since, self.swarm.stats())
-
-    def completed(self) -> None:
-        """The last piece is here: trackers want to know."""
-        if self.announcer is not None:
-            self.announcer.completed()
 
     def quiet(self, now: float, stats: SwarmStats) -> float:
         """Seconds without a useful byte."""
@@ -226,6 +194,6 @@ class Exchange:
         return min(times, default=None)
 
     async def stop(self) -> SwarmStats:
-        """Tell the trackers, close every peer, wait for the disk; the final counters."""
-        await asyncio.gather(self.swarm.stop(), *([self.announcer.stop()] if self.announcer else []))
+        """Close every peer, wait for the disk; the final counters."""
+        await self.swarm.stop()
         return self.swarm.stats()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, version_key
@@ -34,6 +34,7 @@ class Library:
         self._session = session
         self._records: dict[PackageRef, PackageRecord] = {}
         self._manifests: dict[PackageRef, Manifest] = {}
+        self._needed: dict[PackageId, list[PackageRef]] = {}
         self._unique: dict[PackageRef, int] = {}
         self._updates: dict[PackageId, str] = {}
         self._removed: dict[PackageRef, TransferRecord | None] = {}
@@ -61,6 +62,8 @@ class Library:
 
         self._records, self._unique = await self._session.in_disk(read)
         self._manifests = {ref: manifest for ref, manifest in self._manifests.items() if ref in self._records}
+        self._needed = self._needs()
+        self._session.publisher.touch_library()
 
     async def stop(self) -> None:
         """What was removed cannot be undone once the program has ended."""
@@ -78,11 +81,11 @@ class Library:
             raise NotFound(f"{ref} is not installed.")
         return record
 
-    def entries(self) -> Iterable[LibraryEntry]:
-        return [self._entry(self._records[ref]) for ref in self.refs()]
-
-    def _entry(self, record: PackageRecord) -> LibraryEntry:
-        ref = record.ref
+    def entry(self, ref: PackageRef) -> LibraryEntry | None:
+        """None when it is not in the library."""
+        record = self._records.get(ref)
+        if record is None or not record.is_installed or ref in self._removed:
+            return None
         manifest = self._manifests.get(ref)
         transfer = self._session.transfers.by_ref(ref)
         stats = None if transfer is None else transfer.stats()
@@ -108,15 +111,18 @@ class Library:
             needed_by=self._needed_by(ref.package),
         )
 
+    def _needs(self) -> dict[PackageId, list[PackageRef]]:
+        """Who needs what, among everything in the store."""
+        found: dict[PackageId, list[PackageRef]] = {}
+        for ref, manifest in self._manifests.items():
+            for need in manifest.dependencies:
+                if not need.optional:
+                    found.setdefault(need.package, []).append(ref)
+        return found
+
     def _needed_by(self, package: PackageId) -> tuple[str, ...]:
-        return tuple(
-            sorted(
-                str(ref.package)
-                for ref in self.refs()
-                if (manifest := self._manifests.get(ref)) is not None
-                and any(need.package == package and not need.optional for need in manifest.dependencies)
-            )
-        )
+        here = (ref for ref in self._needed.get(package, ()) if self._records[ref].is_installed)
+        return tuple(sorted(str(ref.package) for ref in here if ref not in self._removed))
 
     # --- verifying -------------------------------------------------------------------------------
 
@@ -216,3 +222,4 @@ class Library:
                 log.debug("event=no-update-answer package=%s: %s", package, error)
             else:
                 self._updates[package] = detail.release.ref.version
+        self._session.publisher.touch_library()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
@@ -16,6 +16,9 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferSnapshot,
 )
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 INTERVAL = 0.25
 """Seconds between two deltas (DESIGN §7: what crosses to the GUI is batched, at most 4 times a second)."""
 
@@ -25,9 +28,19 @@ class View(Protocol):
 
     def totals(self) -> EngineTotals: ...
 
-    def transfer_snapshots(self) -> Iterable[TransferSnapshot]: ...
+    def lively_transfers(self) -> Iterable[tuple[TransferId, PackageRef | None]]:
+        """Those that change by themselves."""
+        ...
 
-    def library_entries(self) -> Iterable[LibraryEntry]: ...
+    def transfer_snapshot(self, transfer_id: TransferId) -> TransferSnapshot | None:
+        """None when it is gone."""
+        ...
+
+    def library_refs(self) -> Iterable[PackageRef]: ...
+
+    def library_entry(self, ref: PackageRef) -> LibraryEntry | None:
+        """None when it is gone."""
+        ...
 
     def setting_texts(self) -> tuple[tuple[str, str], ...]: ...
 
@@ -35,7 +48,10 @@ class View(Protocol):
 
 
 class Publisher:
-    """Compares what is with what was told. Driven by the session's tick; holds no timer of its own."""
+    """Compares what is with what was told. Driven by the session's tick; holds no timer of its own.
+
+    Looks only at what was touched and at what changes by itself: a thousand packages at rest cost nothing.
+    """
 
     def __init__(self, view: View, tell: Callable[[SnapshotDelta | Event], None]) -> None:
         self._view = view
@@ -45,6 +61,26 @@ class Publisher:
         self._settings: dict[str, str] = {}
         self._totals: EngineTotals | None = None
         self._detail: TransferDetail | None = None
+        # Ordered, unlike sets: runs must repeat exactly.
+        self._touched: dict[TransferId, None] = {}
+        self._touched_entries: dict[PackageRef, None] = {}
+        self._touched_settings = True
+        self._lively: list[tuple[TransferId, PackageRef | None]] = []
+
+    def touch(self, transfer: TransferId) -> None:
+        """Something of it may have changed, or it came or went."""
+        self._touched[transfer] = None
+
+    def touch_entry(self, ref: PackageRef) -> None:
+        self._touched_entries[ref] = None
+
+    def touch_library(self) -> None:
+        """Any of it may have changed."""
+        self._touched_entries.update(dict.fromkeys(self._library))
+        self._touched_entries.update(dict.fromkeys(self._view.library_refs()))
+
+    def touch_settings(self) -> None:
+        self._touched_settings = True
 
     def everything(self) -> SnapshotDelta:
         """The first delta of a new subscriber."""
@@ -59,39 +95,72 @@ class Publisher:
 
     def publish(self) -> None:
         """Tell what changed since the last time, if anything did."""
-        transfers = {snapshot.id: snapshot for snapshot in self._view.transfer_snapshots()}
-        library = {entry.ref: entry for entry in self._view.library_entries()}
-        settings = dict(self._view.setting_texts())
+        # Once more after it came to rest.
+        for transfer_id, ref in self._lively:
+            self._touch_both(transfer_id, ref)
+        self._lively = list(self._view.lively_transfers())
+        for transfer_id, ref in self._lively:
+            self._touch_both(transfer_id, ref)
+        transfers, gone_transfers = _news(self._touched, self._view.transfer_snapshot, self._transfers)
+        library, gone_library = _news(self._touched_entries, self._view.library_entry, self._library)
+        self._touched, self._touched_entries = {}, {}
+        settings: tuple[tuple[str, str], ...] = ()
+        if self._touched_settings:
+            self._touched_settings = False
+            settings = tuple(item for item in self._view.setting_texts() if self._settings.get(item[0]) != item[1])
+            self._settings.update(settings)
         totals = self._view.totals()
         detail = self._view.watched_detail()
-        delta = SnapshotDelta(
-            totals=totals,
-            transfers=tuple(s for key, s in transfers.items() if self._transfers.get(key) != s),
-            gone_transfers=tuple(key for key in self._transfers if key not in transfers),
-            library=tuple(e for key, e in library.items() if self._library.get(key) != e),
-            gone_library=tuple(key for key in self._library if key not in library),
-            settings=tuple(item for item in settings.items() if self._settings.get(item[0]) != item[1]),
-            detail=detail,
-        )
         changed = bool(
-            delta.transfers
-            or delta.gone_transfers
-            or delta.library
-            or delta.gone_library
-            or delta.settings
+            transfers
+            or gone_transfers
+            or library
+            or gone_library
+            or settings
             or detail != self._detail
             or self._totals is None
             or _facts(totals) != _facts(self._totals)
         )
-        self._transfers, self._library, self._settings = transfers, library, settings
         self._totals, self._detail = totals, detail
         if changed:
-            self._tell(delta)
+            self._tell(
+                SnapshotDelta(
+                    totals=totals,
+                    transfers=transfers,
+                    gone_transfers=gone_transfers,
+                    library=library,
+                    gone_library=gone_library,
+                    settings=settings,
+                    detail=detail,
+                )
+            )
+
+    def _touch_both(self, transfer: TransferId, ref: PackageRef | None) -> None:
+        self._touched[transfer] = None
+        if ref is not None:
+            self._touched_entries[ref] = None
 
     def tell(self, event: Event) -> None:
         """An event goes out at once, after the facts that led to it."""
         self.publish()
         self._tell(event)
+
+
+def _news(
+    touched: Iterable[K], look: Callable[[K], V | None], known: dict[K, V]
+) -> tuple[tuple[V, ...], tuple[K, ...]]:
+    """What is new or changed among `touched`, and what is gone; `known` is brought up to date."""
+    changed: list[V] = []
+    gone: list[K] = []
+    for key in touched:
+        now = look(key)
+        if now is None:
+            if known.pop(key, None) is not None:
+                gone.append(key)
+        elif known.get(key) != now:
+            known[key] = now
+            changed.append(now)
+    return tuple(changed), tuple(gone)
 
 
 def _facts(totals: EngineTotals) -> tuple[object, ...]:

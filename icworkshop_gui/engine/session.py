@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
 from icworkshop_gui.core.ids import PeerId, TransferId
 from icworkshop_gui.engine.api import commands as wish
@@ -17,12 +19,15 @@ from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     LibraryEntry,
+    Network,
+    Reason,
     SnapshotDelta,
     TransferDetail,
     TransferSnapshot,
 )
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
+from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.library import Library
 from icworkshop_gui.engine.lock import EngineLock
@@ -32,6 +37,7 @@ from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
 from icworkshop_gui.engine.net.network import Listener
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
+from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
@@ -54,6 +60,8 @@ HOURS_SECONDS = 6 * 3600.0
 """Between two looks for newer versions of what is installed, and two sweeps of the store."""
 DISK_SECONDS = 10.0
 """Between two looks at the free space."""
+SIZE_SECONDS = 600.0
+"""Between two sums of all blobs, unless the library changed: that is a look at every file of the store."""
 CATALOG_SECONDS = 30.0
 """Between two questions to each source whether it is there."""
 
@@ -72,6 +80,8 @@ class SessionConfig:
     listen: bool = True
     active: bool = True
     """False: transfers are known but none runs; for a look at the library."""
+    network: Network = Network.UNMETERED
+    """What kind of network this computer is on, until SetNetwork says otherwise."""
 
 
 class Session:
@@ -87,6 +97,9 @@ class Session:
         self.dialer = Dialer(world.network)
         self.limit_down = Limiter(None)
         self.limit_up = Limiter(None)
+        self.pace = AnnouncePace()
+        self.network, self.network_name = config.network, ""
+        self.game_running = False
         self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
         self.web_slots = RequestSlots()
         self.publisher = Publisher(self, publish)
@@ -96,6 +109,8 @@ class Session:
         self._watched: TransferId | None = None
         self._look_at = 0.0
         """When the disk is looked at next; at once after the library changed."""
+        self._sized_at = -math.inf
+        """When the blobs were added up last."""
         self._disk_free = 0
         self._store_bytes = 0
 
@@ -187,6 +202,16 @@ class Session:
 
     def changed(self, transfer: Transfer) -> None:
         self.transfers.changed(transfer)
+        self.touched(transfer)
+
+    def touched(self, transfer: Transfer) -> None:
+        self.transfers.touched(transfer)
+        self.publisher.touch(transfer.id)
+        if transfer.ref is not None:
+            self.publisher.touch_entry(transfer.ref)
+
+    def decide(self) -> None:
+        self.transfers.decide()
 
     async def finished(self, transfer: Transfer) -> None:
         if transfer.ref is not None:
@@ -196,19 +221,30 @@ class Session:
     def library_changed(self) -> None:
         """Its bytes on the disk are others now."""
         self._look_at = 0.0
+        self._sized_at = -math.inf
+
+    def conditions(self) -> Conditions:
+        """What around us says that something must not run."""
+        return Conditions(
+            network=self.network,
+            sharing=self.settings.flag("workshop.p2p.sharing"),
+            share_on_metered=self.settings.flag("workshop.p2p.share_on_metered"),
+            download_on_metered=self.settings.flag("workshop.p2p.download_on_metered"),
+            game_running=self.game_running,
+            pause_in_game=self.settings.flag("workshop.p2p.pause_in_game"),
+        )
 
     def sharing_on(self) -> bool:
-        return self.settings.flag("workshop.p2p.sharing")
+        return self.conditions().against_sharing() is Reason.NONE
 
     def connection_share(self) -> int:
         return self.settings.number("workshop.p2p.max_connections") - self.transfers.connections()
 
     def _on_handshake(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
         transfer = self.transfers.by_info_hash(handshake.info_hash)
-        if transfer is None or transfer.swarm is None or self.connection_share() <= 0:
+        full = self.connection_share() <= 0
+        if transfer is None or full or not transfer.welcome(stream, handshake, leftover):
             stream.abort()
-            return
-        transfer.swarm.accept(stream, handshake, leftover)
 
     def _apply_limits(self) -> None:
         now = self.world.clock.now()
@@ -233,7 +269,12 @@ class Session:
 
     def _look_at_disk(self) -> tuple[int, int]:
         try:
-            return free_space(self.store.paths.root), self.store.blobs.total_size()
+            now = self.world.clock.now()
+            if now - self._sized_at >= SIZE_SECONDS:
+                self._sized_at, size = now, self.store.blobs.total_size()
+            else:
+                size = self._store_bytes
+            return free_space(self.store.paths.root), size
         except StorageError as error:
             log.warning("event=disk-unreadable: %s", error)
             return self._disk_free, self._store_bytes
@@ -326,6 +367,15 @@ class Session:
                 self._change_setting(key, value)
             case wish.SetSharing(on):
                 self._change_setting("workshop.p2p.sharing", "true" if on else "false")
+            case wish.SetNetwork(network, name):
+                self.network, self.network_name = network, name
+                self.transfers.settings_changed()
+            case wish.SetGameRunning(on):
+                self.game_running = on
+                self.transfers.settings_changed()
+            case wish.SetSeedGoal(transfers, goal):
+                for transfer in transfers:
+                    self.transfers.get(transfer).update(goal=goal)
             case wish.AddSource(url):
                 await self._add_source(url)
             case wish.RemoveSource(url):
@@ -338,6 +388,7 @@ class Session:
     def _change_setting(self, key: str, value: str) -> None:
         self.settings.set(key, value)
         self._apply_limits()
+        self.publisher.touch_settings()
         self.transfers.settings_changed()
 
     async def _add_source(self, url: str) -> None:
@@ -356,8 +407,7 @@ class Session:
     # --- View of the publisher -------------------------------------------------------------------
 
     def totals(self) -> EngineTotals:
-        running = [transfer.stats() for transfer in self.transfers.all()]
-        stats = [item for item in running if item is not None]
+        stats = [transfer.swarm.stats() for transfer in self.transfers.lively() if transfer.swarm is not None]
         return EngineTotals(
             now=self.world.clock.now(),
             connection=self.catalog.connection,
@@ -375,13 +425,22 @@ class Session:
             limit_down=self.limit_down.rate,
             limit_up=self.limit_up.rate,
             paused_all=self.transfers.all_paused(),
+            network=self.network,
+            network_name=self.network_name,
         )
 
-    def transfer_snapshots(self) -> Iterable[TransferSnapshot]:
-        return [describe_transfer(transfer) for transfer in self.transfers.all()]
+    def lively_transfers(self) -> Iterable[tuple[TransferId, PackageRef | None]]:
+        return [(transfer.id, transfer.ref) for transfer in self.transfers.lively()]
 
-    def library_entries(self) -> Iterable[LibraryEntry]:
-        return self.library.entries()
+    def transfer_snapshot(self, transfer_id: TransferId) -> TransferSnapshot | None:
+        transfer = self.transfers.find(transfer_id)
+        return None if transfer is None else describe_transfer(transfer)
+
+    def library_refs(self) -> Iterable[PackageRef]:
+        return self.library.refs()
+
+    def library_entry(self, ref: PackageRef) -> LibraryEntry | None:
+        return self.library.entry(ref)
 
     def setting_texts(self) -> tuple[tuple[str, str], ...]:
         return self.settings.all()

@@ -52,6 +52,12 @@ class Settings:
         assert isinstance(value, int)
         return value
 
+    def optional(self, key: str) -> int | None:
+        """A RATIO or DURATION setting: percent or seconds, None for unlimited."""
+        value = self.value(key)
+        assert value is None or isinstance(value, int)
+        return value
+
     def flag(self, key: str) -> bool:
         return bool(self.value(key))
 

@@ -61,6 +61,12 @@ class Shelf:
         if self.journal is not None:
             await asyncio.wrap_future(self._disk.submit(self.journal.checkpoint, self.storage.sync))
 
+    async def rest(self) -> None:
+        """After the last write: close every file. What is read opens its file again."""
+        await self.settle()
+        await asyncio.wrap_future(self._disk.submit(self._close))
+        self.journal = None
+
     async def close(self) -> None:
         """Flush as far as the disk lets, then close. Raises nothing."""
         try:

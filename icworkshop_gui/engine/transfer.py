@@ -8,19 +8,23 @@
 A phase is left only by `_life`, the one task of the transfer. What runs (swarm, trackers, HTTP) follows from
 the phase, the user's pause, the queue's verdict and the sharing switches, and is brought about by `_adjust`.
 Disk and network trouble never ends a transfer: it waits with a reason and tries again.
+
+A complete transfer that is shared sleeps while nobody comes: others can find it (`presence`), but it has no swarm and
+no file open. The first peer wakes it, and it goes to sleep again when the last has been gone for `SLEEP_AFTER`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
 
-from icworkshop_gui.core.address import Endpoint
+from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import (
@@ -30,8 +34,10 @@ from icworkshop_gui.core.errors import (
     UserError,
     WorkshopError,
 )
+from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.engine.api.events import (
     EngineFault,
     Event,
@@ -41,13 +47,18 @@ from icworkshop_gui.engine.api.events import (
 )
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, Opened
+from icworkshop_gui.engine.discovery.tracker import AnnounceStats
 from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
 from icworkshop_gui.engine.net.limiter import Limiter
+from icworkshop_gui.engine.net.stream import Stream
+from icworkshop_gui.engine.presence import Presence, Town
+from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS, Sharing
 from icworkshop_gui.engine.shelf import Shelf
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
 from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
+from icworkshop_gui.wire.peer.handshake import Handshake
 
 log = logging.getLogger("icw.transfer")
 R = TypeVar("R")
@@ -58,8 +69,23 @@ NO_SOURCE_AFTER = 30.0
 """Seconds without a useful byte after which the transfer says so (gui.md B0.2)."""
 FINISH_ATTEMPTS = 3
 """Times that a package is fetched again after its SHA-256 did not match."""
+SLEEP_AFTER = 60.0
+"""Seconds without a peer after which a shared package closes its files and its swarm."""
+VISITORS_MAX = 16
+"""Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
 WEIGHTS = {Tier.LOBBY_URGENT: 16.0, Tier.USER_REQUESTED: 4.0, Tier.BACKGROUND: 1.0}
 """Shares of a limited line (DESIGN §4.2)."""
+
+
+def bytes_of(geometry: Geometry, have: Bitfield) -> int:
+    """Bytes of these pieces."""
+    if not have.count:
+        return 0
+    done = have.count * geometry.piece_length
+    last = geometry.piece_count - 1
+    if last in have:
+        done -= geometry.piece_length - geometry.piece_size(last)
+    return done
 
 
 class Phase(Enum):
@@ -74,7 +100,7 @@ class Phase(Enum):
     FAILED = auto()
 
 
-class Surroundings(Neighbourhood, Protocol):
+class Surroundings(Neighbourhood, Town, Protocol):
     """What a transfer needs of the session."""
 
     limit_down: Limiter
@@ -83,7 +109,15 @@ class Surroundings(Neighbourhood, Protocol):
     def tell(self, event: Event) -> None: ...
 
     def changed(self, transfer: Transfer) -> None:
-        """Phase or record changed: save the record, decide the queue anew."""
+        """Phase or record changed: save the record, decide the queue anew, and all that `touched` does."""
+        ...
+
+    def touched(self, transfer: Transfer) -> None:
+        """Something that others see changed, it woke or fell asleep; nothing must be saved or decided."""
+        ...
+
+    def decide(self) -> None:
+        """Give every transfer its verdict now."""
         ...
 
     async def finished(self, transfer: Transfer) -> None:
@@ -91,7 +125,7 @@ class Surroundings(Neighbourhood, Protocol):
         ...
 
     def sharing_on(self) -> bool:
-        """The seeding switch."""
+        """May anything be uploaded here and now?"""
         ...
 
 
@@ -112,11 +146,23 @@ class Transfer:
         self.forced = False
         self.verdict = Reason.SLOT
         """The queue's word; NONE lets it run."""
+        self.verdict_data: tuple[tuple[str, str], ...] = ()
         self.progress = 0
         """Bytes that the current check or verification has read."""
         self.extra_peers: list[Endpoint] = []
+        self.presence: Presence | None = None
+        """How others find it; None while they must not."""
         self.exchange: Exchange | None = None
-        """What runs; None while nothing does."""
+        """Its swarm; None while nothing runs, and while nobody comes for what is shared."""
+        self._visitors: list[tuple[Stream, Handshake, bytes]] = []
+        self._called = False
+        """Somebody wants what sleeps."""
+        self._deserted_at = math.inf
+        self._busy_at = -math.inf
+        """When bytes last flowed at more than a trickle, or it began to run."""
+        self._shared_at = -math.inf
+        self._counts: tuple[int | None, int] = (None, 0)
+        """Other seeds, and leechers, as the trackers said last."""
         self._have: Bitfield | None = None
         self._shelf: Shelf | None = None
         self._task: asyncio.Task[None] | None = None
@@ -150,12 +196,70 @@ class Transfer:
 
     @property
     def share_wanted(self) -> bool:
-        return (
-            self._session.sharing_on()
-            and self.record.sharing
-            and not self.record.paused
-            and (self.ref is None or not is_http_only(self.content, self._session.settings))
+        """As far as this transfer goes; the queue and the network have their say too."""
+        return self.record.sharing and (self.ref is None or not self._is_http_only)
+
+    @property
+    def is_shared(self) -> bool:
+        """Complete, and others can find it."""
+        return self.phase is Phase.COMPLETE and self.presence is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """It runs, and for a minute hardly a byte has flowed."""
+        return self.presence is not None and self._session.world.clock.now() - self._busy_at >= SLOW_SECONDS
+
+    @property
+    def connections(self) -> int:
+        """Peers here, being dialled, and waiting at the door."""
+        return len(self._visitors) + (0 if self.exchange is None else self.exchange.swarm.connections)
+
+    @property
+    def is_lively(self) -> bool:
+        """Something goes on: what others see of it changes by itself."""
+        return self.exchange is not None or bool(self._visitors) or self.phase in (Phase.CHECKING, Phase.FINISHING)
+
+    @property
+    def _is_http_only(self) -> bool:
+        return is_http_only(self.content, self._session.settings)
+
+    @property
+    def shared_seconds(self) -> float:
+        """How long it has been shared, all sessions together."""
+        running = self._session.world.clock.now() - self._shared_at if self.is_shared else 0.0
+        return self.record.shared_seconds + running
+
+    def sharing(self, goal: SeedGoal) -> Sharing:
+        """What the queue looks at; `goal` for a transfer that has none of its own."""
+        now = self._session.world.clock.now()
+        others, leechers = self._look_around()
+        goal = self.record.goal or goal
+        reached = not self.record.seed_only and goal.is_reached(
+            uploaded=self.totals(self.stats()).uploaded,
+            size=self.content.size,
+            shared=self.shared_seconds,
+            seeds=others,
         )
+        return Sharing(
+            id=self.id,
+            paused=self.record.paused,
+            forced=self.forced,
+            done=reached,
+            seeds=others,
+            leechers=leechers,
+            idle=self.is_shared and self.is_idle,
+            turn_over=self.is_shared and now - self._shared_at >= TURN_SECONDS,
+            shared_at=self._shared_at,
+            running=self.is_shared,
+        )
+
+    def _look_around(self) -> tuple[int | None, int]:
+        """Other seeds, and leechers; what was known last while nobody is asked."""
+        if self.presence is not None:
+            seeds, leechers = self.presence.counts()
+            if seeds is not None:
+                self._counts = max(0, seeds - self.is_shared), leechers
+        return self._counts
 
     @property
     def swarm(self) -> Swarm | None:
@@ -171,6 +275,11 @@ class Transfer:
 
     # --- life ------------------------------------------------------------------------------------
 
+    def rest(self) -> None:
+        """Instead of `start`, for what is complete and known to be in its place: nothing is read again."""
+        self.phase = Phase.COMPLETE
+        self.verdict = Reason.TURN
+
     def start(self) -> None:
         """Begin, or go on after a restart."""
         self._task = asyncio.get_running_loop().create_task(self._life(), name=f"transfer-{self.id}")
@@ -183,7 +292,7 @@ class Transfer:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         async with self._switch:
-            await self._stop_exchange()
+            await self._vanish()
             await self._close_shelf()
 
     async def recheck(self) -> None:
@@ -204,8 +313,8 @@ class Transfer:
         self._nudge.set()
         if self._disk_retry_at is not None:
             self._disk_retry_at = self._session.world.clock.now()
-        if self.exchange is not None and self.exchange.announcer is not None:
-            self.exchange.announcer.announce_now()
+        if self.presence is not None:
+            self.presence.ask()
         if self.phase is Phase.FAILED:
             self._complete.clear()
             self.phase = Phase.PREPARING
@@ -244,8 +353,15 @@ class Transfer:
             first_time = self.record.finished_at is None
             if first_time:
                 share = self.record.sharing and self._session.settings.flag("workshop.p2p.seed_after_download")
-                self.update(finished_at=self._session.world.clock.wall(), sharing=share, verified=True)
+                self.update(
+                    finished_at=self._session.world.clock.wall(),
+                    sharing=share,
+                    verified=self.have is None or self.have.is_full,
+                )
             self._enter(Phase.COMPLETE)
+            self._shared_at = self._session.world.clock.now()
+            # Now, not soon: what follows lets strangers in, or does not.
+            self._session.decide()
             if first_time:
                 self._session.tell(
                     TransferFinished(id=self.id, name=self.content.title, ref=self.ref, folder=str(folder))
@@ -271,7 +387,7 @@ class Transfer:
 
     async def _fail(self, error: Exception) -> None:
         async with self._switch:
-            await self._stop_exchange()
+            await self._vanish()
             await self._close_shelf()
         self.phase = Phase.FAILED
         mismatch = isinstance(error, IntegrityError)
@@ -325,7 +441,7 @@ class Transfer:
     async def _finish(self) -> object:
         """Verify, publish, install. The swarm keeps sharing meanwhile: the storage finds bytes where they are."""
         if self.exchange is not None:
-            self.exchange.set(fetch=False, share=self.share_wanted)
+            self.exchange.set(fetch=False, share=self._may_share)
         if self._shelf is not None:
             await self._insist(self._shelf.flush, Reason.DISK)
 
@@ -337,7 +453,7 @@ class Transfer:
     async def _mend(self, error: IntegrityError) -> None:
         """Bytes whose pieces were right are not what the registry promised: keep what may be of use, begin again."""
         async with self._switch:
-            await self._stop_exchange()
+            await self._vanish()
             have, shelf = self._have, self._shelf
             if have is not None and shelf is not None:
                 await shelf.settle()
@@ -373,28 +489,119 @@ class Transfer:
             if self._stopping:
                 return
             fetch = self.phase is Phase.FETCHING and not self.record.paused and self.verdict is Reason.NONE
-            share = self.phase is Phase.COMPLETE and self.share_wanted
+            share = self.phase is Phase.COMPLETE and self.share_wanted and self.verdict is Reason.NONE
             if not fetch and not share:
                 if self.phase is not Phase.FINISHING:
-                    await self._stop_exchange()
+                    await self._vanish()
+                    if self.phase is Phase.COMPLETE:
+                        await self._close_files()
                 return
-            if self._shelf is None:
-                await self._open()
-            assert self._shelf is not None
-            assert self._have is not None
+            self._appear(urgent=fetch)
             if self.exchange is None:
-                self.exchange = Exchange(
-                    self._session,
-                    self.content,
-                    self._shelf.storage,
-                    self._have,
-                    limits=(self._down, self._up),
-                    tier=self.record.tier,
-                    peers=self.extra_peers,
-                    listener=self,
-                    totals=lambda: self.totals(self.stats()),
-                )
-            self.exchange.set(fetch=fetch, share=self.share_wanted)
+                if share and not self._called:
+                    return
+                await self._wake()
+            assert self.exchange is not None
+            self._called = False
+            self.exchange.set(fetch=fetch, share=self._may_share)
+            visitors, self._visitors = self._visitors, []
+            for stream, handshake, leftover in visitors:
+                self.exchange.swarm.accept(stream, handshake, leftover)
+
+    @property
+    def _may_share(self) -> bool:
+        return self.share_wanted and self._session.sharing_on()
+
+    def _appear(self, *, urgent: bool) -> None:
+        """Others can find it from now on."""
+        if self.presence is not None:
+            self.presence.set_urgent(urgent)
+            return
+        self._shared_at = self._session.world.clock.now()
+        # A download counts from the start: it may be about to move. A shared package counts once somebody fetches it.
+        self._busy_at = self._shared_at if urgent else -math.inf
+        self.presence = Presence(
+            self._session,
+            self.content,
+            stats=self._announce_stats,
+            on_peers=self._on_peers,
+            urgent=urgent,
+            announce=not self._is_http_only,
+        )
+        self._session.touched(self)
+
+    async def _wake(self) -> None:
+        """Open the files, make the swarm."""
+        if self._shelf is None:
+            await self._open()
+        assert self._shelf is not None
+        assert self._have is not None
+        assert self.presence is not None
+        self._deserted_at = self._session.world.clock.now()
+        self.exchange = Exchange(
+            self._session,
+            self.content,
+            self._shelf.storage,
+            self._have,
+            limits=(self._down, self._up),
+            tier=self.record.tier,
+            peers=self.extra_peers,
+            listener=self,
+            announcer=self.presence.announcer,
+        )
+        self._session.touched(self)
+
+    async def _sleep(self) -> None:
+        """Nobody is here: no swarm, no open file. Others can still find it."""
+        async with self._switch:
+            if self.phase is Phase.COMPLETE and self.exchange is not None and self.exchange.is_deserted:
+                await self._stop_exchange()
+                await self._close_files()
+                self._session.touched(self)
+
+    def _announce_stats(self) -> AnnounceStats:
+        total = self.totals(self.stats())
+        have = self.have
+        size = self.content.metainfo.geometry.total_length
+        if have is None:
+            left = 0 if self.is_complete else size
+        else:
+            left = 0 if have.is_full else max(0, size - bytes_of(self.content.metainfo.geometry, have))
+        return AnnounceStats(uploaded=total.uploaded, downloaded=total.from_peers + total.from_http, left=left)
+
+    def _on_peers(self, peers: Sequence[Endpoint]) -> None:
+        """A tracker named these."""
+        if self.exchange is not None:
+            self.exchange.swarm.add_candidates(peers, PeerSource.TRACKER)
+            return
+        _seeds, leechers = self._look_around()
+        # Of those who have everything already there is nothing to be had and nothing to be given.
+        if leechers and self.is_shared:
+            self._call(lambda exchange: exchange.swarm.add_candidates(peers, PeerSource.TRACKER))
+
+    def welcome(self, stream: Stream, handshake: Handshake, leftover: bytes) -> bool:
+        """Somebody dialled us for this. False when it must go."""
+        if self.exchange is not None:
+            self.exchange.swarm.accept(stream, handshake, leftover)
+            return True
+        if not self.is_shared or self._stopping or len(self._visitors) >= VISITORS_MAX:
+            return False
+        self._visitors.append((stream, handshake, leftover))
+        self._session.touched(self)
+        self._call()
+        return True
+
+    def _call(self, then: Callable[[Exchange], object] | None = None) -> None:
+        """Wake what sleeps; `then` is done once it is awake."""
+        self._called = True
+
+        async def wake() -> None:
+            await self._adjust()
+            if then is not None and self.exchange is not None:
+                then(self.exchange)
+
+        task = asyncio.get_running_loop().create_task(wake())
+        task.add_done_callback(self._adjusted)
 
     def adjust_soon(self) -> None:
         """After a change of pause, verdict, switch or setting."""
@@ -405,6 +612,31 @@ class Transfer:
     def _adjusted(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("event=adjust-failed transfer=%s", self.id, exc_info=error)
+        if self.exchange is None:
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """Those who wait at a door that stays shut."""
+        visitors, self._visitors = self._visitors, []
+        for stream, _handshake, _leftover in visitors:
+            stream.abort()
+        if visitors:
+            self._session.touched(self)
+
+    async def _vanish(self) -> None:
+        """Nothing runs, and others cannot find it any more."""
+        presence = self.presence
+        if presence is not None:
+            if self.is_complete:
+                self._look_around()
+                self.record = replace(self.record, shared_seconds=self.shared_seconds)
+            self._shared_at = self._session.world.clock.now()
+        self.presence = None
+        self._called = False
+        self._turn_away()
+        # Together: who says `stopped` last tells the final sums all the same.
+        await asyncio.gather(self._stop_exchange(), *([presence.stop()] if presence is not None else []))
+        self._session.touched(self)
 
     async def _stop_exchange(self) -> None:
         exchange = self.exchange
@@ -415,6 +647,14 @@ class Transfer:
         self.record = replace(self.record, stats=self.totals(stats))
         self._have = exchange.swarm.have.copy()
         self.exchange = None
+
+    async def _close_files(self) -> None:
+        """Nothing of a complete transfer is open any more; what is known of it stays."""
+        if self.ref is not None:
+            await self._close_shelf()
+        elif self._shelf is not None:
+            # To open a plain torrent is to look at all its files, or even to read them.
+            await self._shelf.rest()
 
     async def _close_shelf(self) -> None:
         shelf, self._shelf = self._shelf, None
@@ -442,7 +682,7 @@ class Transfer:
     def record_now(self) -> TransferRecord:
         """The record with the sums of this moment, as it is saved."""
         self._saved_stats = self.totals(self.stats())
-        return replace(self.record, stats=self._saved_stats)
+        return replace(self.record, stats=self._saved_stats, shared_seconds=self.shared_seconds)
 
     def counters_moved(self) -> bool:
         """Have the sums grown since they were saved?"""
@@ -452,6 +692,8 @@ class Transfer:
         self.extra_peers.extend(peer for peer in peers if peer not in self.extra_peers)
         if self.exchange is not None:
             self.exchange.add_peers(peers)
+        elif self.is_shared:
+            self._call()  # it begins with all of them
 
     def add_web_seeds(self, urls: Sequence[str]) -> None:
         """UserError for a package, whose servers are the configured ones."""
@@ -478,9 +720,12 @@ class Transfer:
         self._down.set_rate(down, now)
         self._up.set_rate(up, now)
 
-    def set_verdict(self, verdict: Reason) -> None:
+    def set_verdict(self, verdict: Reason, data: tuple[tuple[str, str], ...] = ()) -> None:
+        """The queue has decided; `data` as in `reason_data`."""
+        self.verdict_data = data
         if verdict is not self.verdict:
             self.verdict = verdict
+            self._session.touched(self)
             self.adjust_soon()
 
     # --- every second ----------------------------------------------------------------------------
@@ -488,9 +733,15 @@ class Transfer:
     def tick(self, now: float) -> None:
         """Policies that go by the clock: HTTP fallback, stalls, retries, checkpoints."""
         exchange = self.exchange
-        if exchange is None or self.phase is not Phase.FETCHING:
+        if exchange is None:
             return
         stats = exchange.swarm.stats()
+        if max(stats.rate_down, stats.rate_up) >= SLOW_RATE:
+            self._busy_at = now
+        if self.phase is Phase.COMPLETE:
+            self._tick_shared(now, exchange)
+        if self.phase is not Phase.FETCHING:
+            return
         if self._disk_retry_at is not None:
             if now >= self._disk_retry_at:
                 self._disk_retry_at = None
@@ -511,14 +762,24 @@ class Transfer:
         elif self.reason in (Reason.NO_SOURCE, Reason.LIMIT):
             self._clear_reason()
 
+    def _tick_shared(self, now: float, exchange: Exchange) -> None:
+        if not exchange.is_deserted:
+            self._deserted_at = now
+        elif now - self._deserted_at >= SLEEP_AFTER:
+            self._deserted_at = math.inf
+            task = asyncio.get_running_loop().create_task(self._sleep())
+            task.add_done_callback(self._adjusted)
+
     # --- reasons ---------------------------------------------------------------------------------
 
     def _wait(self, reason: Reason, data: tuple[tuple[str, str], ...] = (), *, retry_in: float | None = None) -> None:
         self.reason, self.reason_data = reason, data
         self.retry_at = None if retry_in is None else self._session.world.clock.now() + retry_in
+        self._session.touched(self)
 
     def _clear_reason(self) -> None:
         self.reason, self.reason_data, self.retry_at = Reason.NONE, (), None
+        self._session.touched(self)
 
     def _wait_for_disk(self, error: StorageError, delay: float) -> None:
         first = self.reason is not Reason.DISK
@@ -536,8 +797,8 @@ class Transfer:
             self._shelf.record(indices)
 
     def on_complete(self) -> None:
-        if self.exchange is not None and self.phase is Phase.FETCHING:
-            self.exchange.completed()
+        if self.presence is not None and self.phase is Phase.FETCHING:
+            self.presence.completed()
         self._complete.set()
 
     def on_storage_error(self, error: StorageError | IntegrityError) -> None:

@@ -12,11 +12,12 @@ from icworkshop_gui.core.catalog import PackageId, PackageRef, Release, version_
 from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageError, UserError
 from icworkshop_gui.core.ids import InfoHash, TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
-from icworkshop_gui.engine.queueing import Waiting, decide
+from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.ranges import Requirement
@@ -31,6 +32,10 @@ UNDO_SECONDS = 60.0
 """How long a cancelled download keeps its bytes."""
 SAVE_SECONDS = 10.0
 """Between two saves of counters that only grow."""
+DECIDE_SECONDS = 10.0
+"""Between two looks of the queue at what only time changes: who has become idle, whose turn or goal is over."""
+LOAD_BATCH = 50
+"""Transfers read by one disk job at start."""
 TRANSFERS_MAX = 5_000
 """Transfers of one session; far above what anybody has, small enough for memory."""
 DEPENDENCIES_MAX = 200
@@ -44,10 +49,14 @@ class Transfers:
         self._session = session
         self._transfers: dict[TransferId, Transfer] = {}
         self._by_info_hash: dict[InfoHash, Transfer] = {}
+        self._lively: dict[TransferId, Transfer] = {}
+        self._by_ref: dict[PackageRef, Transfer] = {}
         self._cancelled: dict[TransferId, tuple[Transfer, float]] = {}
         self._dirty: set[TransferId] = set()
         self._saving = False
         self._saved_at = 0.0
+        self._decided_at = 0.0
+        self._deciding: asyncio.Handle | None = None
         self._stopping = False
 
     # --- looking ---------------------------------------------------------------------------------
@@ -69,11 +78,22 @@ class Transfers:
         return self._by_info_hash.get(info_hash)
 
     def by_ref(self, ref: PackageRef) -> Transfer | None:
-        return next((transfer for transfer in self._transfers.values() if transfer.ref == ref), None)
+        return self._by_ref.get(ref)
 
     def connections(self) -> int:
-        """Connected peers of all swarms."""
-        return sum(t.swarm.connections for t in self._transfers.values() if t.swarm is not None)
+        """Peers of all swarms, and those that wait for one to wake."""
+        return sum(transfer.connections for transfer in self._lively.values())
+
+    def lively(self) -> Iterable[Transfer]:
+        """Those in which something goes on. The others cost nothing but memory."""
+        return self._lively.values()
+
+    def touched(self, transfer: Transfer) -> None:
+        """It may have become lively, or come to rest."""
+        if transfer.is_lively and self._transfers.get(transfer.id) is transfer:
+            self._lively[transfer.id] = transfer
+        elif self._lively.get(transfer.id) is transfer:
+            del self._lively[transfer.id]
 
     def all_paused(self) -> bool:
         unfinished = [transfer for transfer in self._transfers.values() if not transfer.is_complete]
@@ -86,15 +106,29 @@ class Transfers:
         records, aside = await self._session.in_disk(self._session.store.transfers.load)
         for item in aside:
             log.error("event=transfer-set-aside path=%s reason=%s", item.path, item.reason)
+        for at in range(0, len(records), LOAD_BATCH):
+            batch = records[at : at + LOAD_BATCH]
+            for record, content, in_place in await self._session.in_disk(functools.partial(self._read, batch)):
+                self._start(record, content, in_place=in_place)
+        self.decide()
+
+    def _read(self, records: Sequence[TransferRecord]) -> list[tuple[TransferRecord, Content, bool]]:
+        """Blocks. The contents that these speak of, and whether they are complete and in their place."""
+        found: list[tuple[TransferRecord, Content, bool]] = []
         for record in records:
             try:
-                self._start(record, await self._content(record))
+                content = self._content_of(record)
             except FormatError as error:
                 log.error("event=transfer-unreadable id=%s: %s", record.id, error)
-        self.decide()
+            else:
+                done = record.finished_at is not None and record.verified
+                found.append((record, content, done and content.is_in_place()))
+        return found
 
     async def stop(self) -> None:
         self._stopping = True
+        if self._deciding is not None:
+            self._deciding.cancel()
         transfers = [*self._transfers.values(), *(transfer for transfer, _until in self._cancelled.values())]
         await asyncio.gather(*(transfer.stop() for transfer in transfers))
         self._dirty.update(self._transfers)
@@ -102,21 +136,30 @@ class Transfers:
 
     async def _content(self, record: TransferRecord) -> Content:
         """The content that a record speaks of."""
+        return await self._session.in_disk(lambda: self._content_of(record))
+
+    def _content_of(self, record: TransferRecord) -> Content:
+        """Blocks. FormatError."""
         session = self._session
         if record.ref is None:
-            return await session.in_disk(lambda: TorrentContent(session.store, record))
-        return await session.in_disk(lambda: PackageContent(session.store, record, session.catalog, session.world.disk))
+            return TorrentContent(session.store, record)
+        return PackageContent(session.store, record, session.catalog, session.world.disk)
 
-    def _start(self, record: TransferRecord, content: Content) -> Transfer:
+    def _start(self, record: TransferRecord, content: Content, *, in_place: bool = False) -> Transfer:
         transfer = Transfer(self._session, record.id, content, record)
         transfer.extra_peers.extend(record.peers)
         self._transfers[record.id] = transfer
         self._index(transfer)
-        if self._session.active:
+        if in_place:
+            transfer.rest()
+        elif self._session.active:
             transfer.start()
+        self._session.touched(transfer)
         return transfer
 
     def _index(self, transfer: Transfer) -> None:
+        if transfer.ref is not None:
+            self._by_ref[transfer.ref] = transfer
         if transfer.content.is_prepared:
             self._by_info_hash[transfer.content.metainfo.swarm_hash] = transfer
 
@@ -248,20 +291,55 @@ class Transfers:
 
     def decide(self) -> None:
         """Ask the queue, carry out its verdicts."""
-        view = [
-            Waiting(
-                id=transfer.id,
-                tier=transfer.record.tier,
-                position=transfer.record.position,
-                paused=transfer.record.paused,
-                forced=transfer.forced,
-            )
-            for transfer in self._transfers.values()
-            if transfer.is_fetching and not transfer.record.seed_only
-        ]
-        verdicts = decide(view, self._session.settings.number("workshop.p2p.max_active_downloads"))
+        if self._deciding is not None:
+            self._deciding.cancel()
+            self._deciding = None
+        if self._stopping or not self._session.active:
+            return
+        self._decided_at = self._session.world.clock.now()
+        verdicts = decide(self._view())
+        network = (("network", self._session.network_name),)
         for transfer in self._transfers.values():
-            transfer.set_verdict(verdicts.get(transfer.id, Reason.NONE))
+            verdict = verdicts.get(transfer.id, Reason.NONE)
+            transfer.set_verdict(verdict, network if verdict is Reason.METERED else ())
+
+    def decide_soon(self) -> None:
+        """Once, before the loop waits again, however often it is wished for until then."""
+        if self._deciding is None and not self._stopping:
+            self._deciding = asyncio.get_running_loop().call_soon(self.decide)
+
+    def _view(self) -> View:
+        settings = self._session.settings
+        goal = SeedGoal(
+            ratio=settings.optional("workshop.p2p.seed_goal_ratio"),
+            seconds=settings.optional("workshop.p2p.seed_goal_time"),
+            seeds=settings.number("workshop.p2p.seed_goal_seeds") or None,
+        )
+        return View(
+            downloads=tuple(
+                Waiting(
+                    id=transfer.id,
+                    tier=transfer.record.tier,
+                    position=transfer.record.position,
+                    paused=transfer.record.paused,
+                    forced=transfer.forced,
+                    idle=transfer.is_idle,
+                )
+                for transfer in self._transfers.values()
+                if transfer.is_fetching and not transfer.record.seed_only
+            ),
+            seeds=tuple(
+                transfer.sharing(goal)
+                for transfer in self._transfers.values()
+                if transfer.is_complete and transfer.share_wanted
+            ),
+            limits=Limits(
+                downloads=settings.number("workshop.p2p.max_active_downloads"),
+                seeds=settings.number("workshop.p2p.max_active_seeds"),
+                in_all=settings.number("workshop.p2p.max_active"),
+            ),
+            conditions=self._session.conditions(),
+        )
 
     def _chosen(self, transfers: Sequence[TransferId]) -> list[Transfer]:
         return [self.get(item) for item in transfers] if transfers else list(self._transfers.values())
@@ -339,6 +417,9 @@ class Transfers:
     def drop(self, transfer: Transfer) -> None:
         """Take it out of every table; its files and record stay."""
         self._transfers.pop(transfer.id, None)
+        self._session.touched(transfer)
+        if transfer.ref is not None and self._by_ref.get(transfer.ref) is transfer:
+            del self._by_ref[transfer.ref]
         for info_hash in [key for key, value in self._by_info_hash.items() if value is transfer]:
             del self._by_info_hash[info_hash]
         self._dirty.discard(transfer.id)
@@ -370,15 +451,17 @@ class Transfers:
     # --- every second ----------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        for transfer in tuple(self._transfers.values()):
+        for transfer in tuple(self._lively.values()):
             transfer.tick(now)
+        if now - self._decided_at >= DECIDE_SECONDS:
+            self.decide()
         for transfer_id, (transfer, until) in tuple(self._cancelled.items()):
             if now >= until:
                 del self._cancelled[transfer_id]
                 self._session.spawn(self._forget(transfer))
         if now - self._saved_at >= SAVE_SECONDS:
             self._saved_at = now
-            self._dirty.update(t.id for t in self._transfers.values() if t.counters_moved())
+            self._dirty.update(transfer.id for transfer in self._lively.values() if transfer.counters_moved())
         if self._dirty and not self._saving:
             self._session.spawn(self._save())
 
@@ -386,7 +469,7 @@ class Transfers:
         if transfer.id in self._transfers and not self._stopping:
             self._dirty.add(transfer.id)
             self._index(transfer)
-            self.decide()
+            self.decide_soon()
 
     async def _save(self) -> None:
         """Write the records that changed; what fails is tried again with the next change."""

@@ -174,6 +174,10 @@ class Remedy(StrEnum):
     DETAILS = "details"
     RETRY = "retry"
     LIMITS = "limits"
+    NETWORK = "network"
+    """The settings that say what may run where data is limited."""
+    SHARING = "sharing"
+    """The settings that say when sharing is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,29 @@ def explanation(transfer: TransferSnapshot, now: float) -> Explanation | None:
             count_words = f"attempt {attempt} of {of}" if of else f"attempt {attempt}"
             sentence = f"Data did not match ({count_words}) – trying other sources"
             return Explanation(sentence, "Details", Remedy.DETAILS)
+        case Reason.METERED:
+            name = clipped(data.get("network", ""))
+            where = f'"{name}"' if name else "this network"
+            if transfer.state is TransferState.FINISHED:
+                return Explanation(f"{where} has a data limit", "Network settings", Remedy.NETWORK)
+            return Explanation(f"{where} has a data limit", "Download anyway", Remedy.START_NOW)
+        case Reason.GAME:
+            return Explanation("while the game runs", "Resume anyway", Remedy.START_NOW)
+        case Reason.SCHEDULE:
+            until = _number(data, "until")
+            when = datetime.fromtimestamp(until).astimezone().strftime("%H:%M") if until else ""
+            return Explanation(
+                f"until {when} by your schedule" if when else "by your schedule", "", None, "goes on then"
+            )
+        case Reason.LOCKED:
+            where = data.get("path", "") or "A file"
+            return Explanation(f"{where} is in use by another program", "Try again", Remedy.RETRY)
+        case Reason.TURN:
+            return Explanation("others need your sharing more", "Share now", Remedy.START_NOW)
+        case Reason.GOAL:
+            return Explanation("shared as much as you wanted", "Share on", Remedy.START_NOW)
+        case Reason.SHARING_OFF:
+            return Explanation("sharing is switched off", "Sharing settings", Remedy.SHARING)
         case Reason.LIMIT:
             return Explanation("the download limit is set to Paused", "Change limit", Remedy.LIMITS)
         case Reason.FAILED:
@@ -249,7 +276,9 @@ def explanation(transfer: TransferSnapshot, now: float) -> Explanation | None:
     raise AssertionError(transfer.reason)
 
 
-_SENTENCE_STANDS_ALONE = frozenset({Reason.OFFLINE, Reason.NO_SOURCE, Reason.DISK, Reason.HASH})
+_SENTENCE_STANDS_ALONE = frozenset({Reason.OFFLINE, Reason.NO_SOURCE, Reason.DISK, Reason.HASH, Reason.LOCKED})
+_PAUSED_BY = frozenset({Reason.METERED, Reason.GAME, Reason.SCHEDULE})
+"""B0.2 calls these paused, not queued: nothing that runs before them would end the waiting."""
 
 
 def status_line(transfer: TransferSnapshot, now: float) -> str:
@@ -259,8 +288,12 @@ def status_line(transfer: TransferSnapshot, now: float) -> str:
         if transfer.state is TransferState.PAUSED and transfer.reason is Reason.USER:
             done, total = fetched(transfer)
             return f"Paused by you · {size_of(done, total)}" if done else "Paused by you"
+        if transfer.state is TransferState.FINISHED:
+            return f"Finished · not shared: {why.sentence[:1].lower()}{why.sentence[1:]}"
         if transfer.reason in _SENTENCE_STANDS_ALONE:
             words = why.sentence
+        elif transfer.reason in _PAUSED_BY:
+            words = f"{state_word(TransferState.PAUSED)} – {why.sentence}"
         else:
             words = f"{state_word(transfer.state)} – {why.sentence}"
         to_fetch = max(0, transfer.size - transfer.done)

@@ -22,6 +22,7 @@ from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.core.units import MIB
 from icworkshop_gui.store.durable import disk_errors, remove_tree, replace_file, sync_folder
 
@@ -83,6 +84,10 @@ class TransferRecord:
     peers: tuple[Endpoint, ...] = ()
     web_seeds: tuple[str, ...] = ()
     extra_trackers: tuple[str, ...] = ()
+    goal: SeedGoal | None = None
+    """Of this transfer alone; None: as the settings say."""
+    shared_seconds: float = 0.0
+    """How long it was shared."""
     stats: TransferStats = TransferStats()
 
 
@@ -237,6 +242,7 @@ def _from_json(raw: bytes, folder: Path) -> TransferRecord:
         peers=tuple(Endpoint.parse(peer) for peer in body["peers"]),
         web_seeds=tuple(body["web_seeds"]),
         extra_trackers=tuple(body["extra_trackers"]),
+        goal=None if body.get("goal") is None else SeedGoal(**body["goal"]),
         stats=TransferStats(**{name: value for name, value in body["stats"].items() if name in stats_names}),
     )
     return TransferRecord(**known)

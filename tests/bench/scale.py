@@ -26,19 +26,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from icworkshop_gui.core.ids import InfoHash, PeerId, TransferId
-from icworkshop_gui.core.units import MIB
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.engine.api.events import Event
 from icworkshop_gui.engine.api.snapshots import EngineView, SnapshotDelta, TransferState
 from icworkshop_gui.engine.host import EngineHost
 from icworkshop_gui.formats.create import TorrentVersion
 from icworkshop_gui.formats.metainfo import Metainfo
-from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.paths import StorePaths
+from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.transfers import TransferRecord
 from icworkshop_gui.wire.peer.handshake import Handshake
 from tests.bench.loopback import ROOT, usage
@@ -47,7 +47,7 @@ from tests.store.samples import sample
 
 INTERVAL = 1800
 """Seconds that the tracker asks for."""
-PATIENCE = 300.0
+PATIENCE = 120.0
 
 
 # --- the engine's process ----------------------------------------------------------------------------
@@ -99,6 +99,8 @@ class Tracker:
         self.heard: dict[bytes, int] = {}
         self.seconds = Counter[int]()
         self.stopped = 0
+        self.expected = 0
+        self.all_heard = asyncio.Event()
         self.busy = self.busiest = 0
 
     async def start(self) -> str:
@@ -115,6 +117,8 @@ class Tracker:
             fields = dict(part.partition("=")[::2] for part in query.split("&"))
             info_hash = unquote_to_bytes(fields["info_hash"])
             self.heard[info_hash] = self.heard.get(info_hash, 0) + 1
+            if len(self.heard) >= self.expected:
+                self.all_heard.set()
             self.seconds[int(time.monotonic())] += 1
             self.stopped += fields.get("event") == "stopped"
             body = b"d8:intervali%de5:peers0:e" % INTERVAL
@@ -188,8 +192,6 @@ def build(folder: Path, packages: int, tracker: str) -> list[bytes]:
                 position=number,
             )
         )
-        from dataclasses import replace
-
         package = replace(package, torrent=made, metainfo=meta)
         package.fetch(store, identity)
         store.installs.install(package.ref, store.paths.install / package.ref.folder_name)
@@ -248,6 +250,7 @@ class Engine:
 
 async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
     tracker = Tracker()
+    tracker.expected = arguments.packages
     url = await tracker.start()
     found: dict[str, float] = {"packages": arguments.packages}
     hashes = await asyncio.to_thread(build, folder, arguments.packages, url)
@@ -258,8 +261,7 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, floa
         found["start_s"] = time.monotonic() - began
         found["engine_start_s"] = ready["engine_start_s"]
         found["start_cpu_s"] = usage(engine.process.pid).cpu
-        while len(tracker.heard) < arguments.packages and time.monotonic() - began < PATIENCE:
-            await asyncio.sleep(0.05)
+        await asyncio.wait_for(tracker.all_heard.wait(), PATIENCE)
         found["announced_s"] = time.monotonic() - began
         found["announces_per_s"] = max(tracker.seconds.values(), default=0)
         found["announces_at_once"] = tracker.busiest
@@ -284,7 +286,10 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, floa
             await asyncio.sleep(arguments.settle)
             found["queued_rss_mib"] = engine.rss_mib
             found["queued_cpu"] = await engine.cpu(arguments.seconds)
-    finally:
+    except BaseException:
+        engine.process.kill()
+        raise
+    else:
         found["stop_s"] = await engine.close()
     found["stopped"] = tracker.stopped
     return found

@@ -1,4 +1,4 @@
-"""The settings table and file, and the queue's decision."""
+"""The settings table and file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from icworkshop_gui.core.errors import UserError
-from icworkshop_gui.core.ids import TransferId
-from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.engine.api.settings import SETTINGS, format_rate, parse_amount, parse_rate
-from icworkshop_gui.engine.api.snapshots import Reason
-from icworkshop_gui.engine.queueing import Waiting, decide
+from icworkshop_gui.engine.api.settings import (
+    BY_KEY,
+    SETTINGS,
+    format_duration,
+    format_rate,
+    format_ratio,
+    parse_amount,
+    parse_duration,
+    parse_rate,
+    parse_ratio,
+)
 from icworkshop_gui.engine.settings_file import FILE_LIMIT, SOURCES_LIMIT, Settings
 
 UP = "workshop.p2p.max_upload_speed"
@@ -34,6 +40,43 @@ def test_no_amounts(text: str) -> None:
 @pytest.mark.parametrize("rate", [None, 0, 1, 999, 1000, 512_000, 1_000_000, 1_500_000, 25_000_000, 10**9, 123_456])
 def test_rates_read_back(rate: int | None) -> None:
     assert parse_rate(format_rate(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30m", 1800),
+        ("2 h", 7200),
+        ("1h30m", 5400),
+        ("1 d 1 s", 86401),
+        ("0", 0),
+        ("90 min", 5400),
+        ("unlimited", None),
+    ],
+)
+def test_times(text: str, seconds: int | None) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "5", "-1m", "m", "1 week", "9" * 40 + "s", "1m1h"])
+def test_no_times(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_duration(text)
+    with pytest.raises(ValueError, match=r"30m"):
+        BY_KEY["workshop.p2p.seed_duration_after_exit"].parse(text)
+
+
+@pytest.mark.parametrize(("text", "percent"), [("1", 100), ("1.5", 150), ("0.05", 5), ("0", 0), ("unlimited", None)])
+def test_ratios(text: str, percent: int | None) -> None:
+    assert parse_ratio(text) == percent
+    assert parse_ratio(format_ratio(percent)) == percent
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.234", "nan", "1e3", "99999"])
+def test_no_ratios(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_ratio(text)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
@@ -106,45 +149,3 @@ def test_sources_have_a_limit(tmp_path: Path) -> None:
         settings.add_source(f"https://{number}.example")
     with pytest.raises(UserError, match="Remove one"):
         settings.add_source("https://more.example")
-
-
-def queue(picture: str, slots: int) -> str:
-    """`L1 u2 b3p`: tier letter, position, then p for paused, f for forced. Answer: one reason each."""
-    tiers = {"L": Tier.LOBBY_URGENT, "u": Tier.USER_REQUESTED, "b": Tier.BACKGROUND}
-    view = [
-        Waiting(
-            id=TransferId(word),
-            tier=tiers[word[0]],
-            position=int(word[1]),
-            paused="p" in word,
-            forced="f" in word,
-        )
-        for word in picture.split()
-    ]
-    verdict = decide(view, slots)
-    assert verdict == decide(reversed(view), slots)
-    return " ".join(verdict[TransferId(word)].value or "run" for word in picture.split())
-
-
-@pytest.mark.parametrize(
-    ("picture", "slots", "expected"),
-    [
-        ("u0 u1 u2", 2, "run run slot"),
-        ("u2 u1 u0", 2, "slot run run"),
-        ("b0 u0 u1", 2, "slot run run"),
-        ("b0 u0", 2, "run run"),
-        ("L0 u0 b0", 5, "run run lobby_first"),
-        ("L0p u0 b0", 5, "user run run"),
-        ("L0 L1 L2 u0", 1, "run run run slot"),
-        ("u0p u1 u2", 1, "user run slot"),
-        ("u0 u1f", 1, "run run"),
-        ("b0 b1", 1, "run slot"),
-    ],
-)
-def test_the_queue(picture: str, slots: int, expected: str) -> None:
-    assert queue(picture, slots) == expected
-
-
-def test_forced_takes_a_slot_from_the_ones_behind_it() -> None:
-    assert queue("u0f u1 u2", 2) == "run run slot"
-    assert Reason("slot") is Reason.SLOT

@@ -14,6 +14,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError, StorageFault
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.store import durable, index
 from icworkshop_gui.store.durable import Gate, replace_file, sync_files
 from icworkshop_gui.store.transfers import TransferRecord, TransferRecords, TransferStats, with_stats
@@ -47,6 +48,8 @@ FULL = TransferRecord(
     peers=(Endpoint("127.0.0.1", 19711), Endpoint("::1", 1)),
     web_seeds=("https://example.org/a",),
     extra_trackers=("udp://example.org:6969",),
+    goal=SeedGoal(ratio=150, seconds=3600, seeds=4),
+    shared_seconds=12.5,
     stats=TransferStats(from_peers=1, from_http=2, uploaded=3, wasted=4, reused=5),
 )
 

@@ -16,6 +16,8 @@ from icworkshop_gui.core.catalog import (
 )
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
+from icworkshop_gui.engine.api.snapshots import Network
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -176,6 +178,14 @@ class SetTransferLimits(Command[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class SetSeedGoal(Command[None]):
+    """When sharing these is enough; None: as the settings say. NotFound."""
+
+    transfers: tuple[TransferId, ...]
+    goal: SeedGoal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Watch(Command[None]):
     """Whose `TransferDetail` snapshots shall carry; None for nobody's."""
 
@@ -242,6 +252,22 @@ class SetSetting(Command[None]):
 @dataclass(frozen=True, slots=True)
 class SetSharing(Command[None]):
     """The seeding switch: when off, nothing is uploaded that is not part of a running download."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetNetwork(Command[None]):
+    """This computer is on another network now, or the same one has become another kind."""
+
+    network: Network
+    name: str = ""
+    """For people; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetGameRunning(Command[None]):
+    """The game began or ended; what waits for that is up to the settings."""
 
     on: bool
 

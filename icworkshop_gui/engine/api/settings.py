@@ -20,6 +20,10 @@ class Kind(StrEnum):
     """Bytes a second; `unlimited` is None, `0 B/s` is off (DESIGN §4.13)."""
     SIZE = "size"
     """Bytes."""
+    RATIO = "ratio"
+    """Bytes given per byte of the package, as percent; `unlimited` is None."""
+    DURATION = "duration"
+    """Seconds; `unlimited` is None, `0` is not at all."""
     FOLDER = "folder"
     """A path; empty means the default place."""
 
@@ -44,6 +48,50 @@ def parse_rate(text: str) -> int | None:
     if text.strip().lower() == "unlimited":
         return None
     return parse_amount(text)
+
+
+def parse_ratio(text: str) -> int | None:
+    """Percent in `1.5`; None for `unlimited`. ValueError otherwise."""
+    if text.strip().lower() == "unlimited":
+        return None
+    if not re.fullmatch(r"\s*\d{1,4}(\.\d{1,2})?\s*", text):
+        raise ValueError(f"not a ratio: {text[:40]!r}")
+    return round(float(text) * 100)
+
+
+_DURATION = re.compile(
+    r"\s*(?:(\d{1,4})\s*d)?\s*(?:(\d{1,5})\s*h)?\s*(?:(\d{1,6})\s*m(?:in)?)?\s*(?:(\d{1,8})\s*s)?\s*"
+)
+
+
+def parse_duration(text: str) -> int | None:
+    """Seconds in `30m`, `1 h 30 min`, `2 d` or `0`; None for `unlimited`. ValueError otherwise."""
+    if text.strip().lower() == "unlimited":
+        return None
+    if text.strip() == "0":
+        return 0
+    match = _DURATION.fullmatch(text.lower())
+    if match is None or not any(match.groups()):
+        raise ValueError(f"not a time: {text[:40]!r}")
+    days, hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def format_duration(seconds: int | None) -> str:
+    """The shortest text that `parse_duration` reads back as `seconds`."""
+    if seconds is None:
+        return "unlimited"
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts) or "0"
+
+
+def format_ratio(percent: int | None) -> str:
+    """The shortest text that `parse_ratio` reads back as `percent`."""
+    return "unlimited" if percent is None else f"{percent / 100:g}"
 
 
 def format_rate(rate: int | None) -> str:
@@ -99,6 +147,18 @@ class Setting:
                     value = parse_amount(text)
                 except ValueError:
                     raise ValueError(f"{self.label}: a size such as 5 MB, not {text[:40]!r}.") from None
+            case Kind.RATIO:
+                try:
+                    value = parse_ratio(text)
+                except ValueError:
+                    raise ValueError(f"{self.label}: a number such as 1.5 or unlimited, not {text[:40]!r}.") from None
+            case Kind.DURATION:
+                try:
+                    value = parse_duration(text)
+                except ValueError:
+                    raise ValueError(
+                        f"{self.label}: a time such as 30m, 2 h or unlimited, not {text[:40]!r}."
+                    ) from None
         if value is not None and self.minimum is not None and value < self.minimum:
             raise ValueError(f"{self.label}: at least {self.minimum} {self.unit}".rstrip() + ".")
         if value is not None and self.maximum is not None and value > self.maximum:
@@ -126,6 +186,35 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=1,
         maximum=100,
         synonyms="queue slots parallel",
+    ),
+    Setting(
+        key="workshop.p2p.max_active",
+        kind=Kind.INT,
+        default="5000",
+        category="Downloads",
+        label="Active in all",
+        help="Downloads and shared packages together, idle ones counted too. Downloads go first.",
+        minimum=1,
+        maximum=5000,
+        synonyms="queue slots limit transfers",
+    ),
+    Setting(
+        key="workshop.p2p.download_on_metered",
+        kind=Kind.BOOL,
+        default="false",
+        category="Downloads",
+        label="Download where data is limited",
+        help="On a network with a data limit. Off: only lobby downloads run there, and what you start by hand.",
+        synonyms="metered mobile hotspot cellular data limit network",
+    ),
+    Setting(
+        key="workshop.p2p.pause_in_game",
+        kind=Kind.BOOL,
+        default="false",
+        category="Downloads",
+        label="Pause while the game runs",
+        help="Downloads and sharing go on when the game ends. A lobby download never waits.",
+        synonyms="playing background game",
     ),
     Setting(
         key="workshop.p2p.prefer_p2p",
@@ -239,6 +328,67 @@ SETTINGS: tuple[Setting, ...] = (
         label="Share new packages",
         help="What you install is shared from then on. Each package can be switched in the library.",
         synonyms="seed seeding",
+    ),
+    Setting(
+        key="workshop.p2p.seed_duration_after_exit",
+        kind=Kind.DURATION,
+        default="30m",
+        category="Sharing",
+        label="Share after closing",
+        help="How long the program goes on in the tray once its window is closed; downloads are always finished first. "
+        "For example 30m, 2 h, 0 or unlimited.",
+        maximum=30 * 86400,
+        unit="seconds",
+        synonyms="seed exit quit tray time",
+    ),
+    Setting(
+        key="workshop.p2p.share_on_metered",
+        kind=Kind.BOOL,
+        default="false",
+        category="Sharing",
+        label="Share where data is limited",
+        help="On a network with a data limit.",
+        synonyms="metered mobile hotspot cellular data limit network",
+    ),
+    Setting(
+        key="workshop.p2p.max_active_seeds",
+        kind=Kind.INT,
+        default="100",
+        category="Sharing",
+        label="Packages shared at the same time",
+        help="Those that nobody fetches do not count. Beyond it, the ones that fewest others have go first.",
+        minimum=1,
+        maximum=5000,
+        synonyms="seed seeding queue slots",
+    ),
+    Setting(
+        key="workshop.p2p.seed_goal_ratio",
+        kind=Kind.RATIO,
+        default="unlimited",
+        category="Sharing",
+        label="Enough: shared so many times",
+        help="A package is not shared further once it has gone out so many times. For example 1.5 or unlimited.",
+        synonyms="seed ratio goal stop",
+    ),
+    Setting(
+        key="workshop.p2p.seed_goal_time",
+        kind=Kind.DURATION,
+        default="unlimited",
+        category="Sharing",
+        label="Enough: shared for so long",
+        help="A package is not shared further once it was for so long. For example 7 d or unlimited.",
+        synonyms="seed time goal stop",
+    ),
+    Setting(
+        key="workshop.p2p.seed_goal_seeds",
+        kind=Kind.INT,
+        default="0",
+        category="Sharing",
+        label="Enough: so many others share it",
+        help="A package is not shared while so many others have all of it. 0: however many there are.",
+        minimum=0,
+        maximum=10000,
+        synonyms="seed availability goal stop copies",
     ),
     Setting(
         key="workshop.p2p.upload_slots",

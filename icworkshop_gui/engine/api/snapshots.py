@@ -9,6 +9,7 @@ from icworkshop_gui.core.address import PeerSource, TransportKind
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.seeding import SeedGoal
 
 
 class TransferState(StrEnum):
@@ -43,6 +44,19 @@ class Reason(StrEnum):
     """`reason_data`: package."""
     HASH = "hash"
     """`reason_data`: attempt, of."""
+    METERED = "metered"
+    """`reason_data`: network, its name as far as known."""
+    GAME = "game"
+    SCHEDULE = "schedule"
+    """`reason_data`: until, wall clock seconds; empty when unknown."""
+    LOCKED = "locked"
+    """`reason_data`: path."""
+    TURN = "turn"
+    """Complete: other packages need our sharing more."""
+    GOAL = "goal"
+    """Complete: it has been shared as much as was wanted."""
+    SHARING_OFF = "sharing_off"
+    """Complete: the player shares nothing here and now."""
     LIMIT = "limit"
     """The download limit is set to Paused (0 B/s)."""
     FAILED = "failed"
@@ -102,6 +116,8 @@ class TransferSnapshot:
     """Wall clock."""
     cleared: bool = False
     """Finished and taken off the Downloads list."""
+    goal: SeedGoal | None = None
+    """When sharing it is enough; None: as the settings say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +214,17 @@ class LibraryEntry:
     """Installed packages that depend on it, as publisher/name."""
 
 
+class Network(StrEnum):
+    """What kind of network this computer is on, as far as the desktop or the user knows."""
+
+    UNMETERED = "unmetered"
+    METERED = "metered"
+    """Bytes cost money."""
+    OFFLINE = "offline"
+    NO_SHARING = "no_sharing"
+    """Somebody else's: fetch, but share nothing."""
+
+
 class Connection(StrEnum):
     STARTING = "starting"
     CONNECTED = "connected"
@@ -241,6 +268,8 @@ class EngineTotals:
     limit_down: int | None = None
     limit_up: int | None = None
     paused_all: bool = False
+    network: Network = Network.UNMETERED
+    network_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

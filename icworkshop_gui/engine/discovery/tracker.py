@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.errors import FormatError, RemoteProtocolError
 from icworkshop_gui.core.ids import InfoHash, PeerId
+from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.wire.tracker import http
@@ -44,6 +45,9 @@ STOP_DEADLINE = 5.0
 """Seconds for all `stopped` announces together; quitting does not wait longer."""
 NUM_WANT = 50
 """Peers asked for: as many as one package may be connected to (DESIGN §4.14)."""
+JITTER = 0.1
+"""Part of an interval by which a paced announce comes later, drawn anew each time: a thousand transfers that began in
+the same minute drift apart."""
 MAX_TRACKERS = 50
 """Trackers of one transfer that are asked; torrents with hundreds exist, nearly all dead."""
 
@@ -104,6 +108,8 @@ class _Tracker:
     started: bool = False
     """It knows about us: `started` was answered and `stopped` is owed."""
     asking: bool = False
+    has_turn: bool = False
+    """`next_at` is a turn that the pace gave."""
     owes_completed: bool = False
     tracker_id: bytes = b""
     message: str = ""
@@ -156,7 +162,10 @@ class TrackerAnnouncer:
         allow_private: bool,
         *,
         http_slots: asyncio.Semaphore | None = None,
+        pace: AnnouncePace | None = None,
     ) -> None:
+        """`pace`: shared by all transfers for whose announces nobody waits; None: they go out when they are due."""
+        self.pace = pace
         self._world = world
         self._info_hash = info_hash
         self._peer_id = peer_id
@@ -186,6 +195,7 @@ class TrackerAnnouncer:
                 if tracker.next_at < math.inf:
                     soon = max(now, tracker.asked_at + tracker.min_interval)
                     tracker.next_at = min(tracker.next_at, soon)
+                    tracker.has_turn = True
             tier.wake.set()
 
     def completed(self) -> None:
@@ -197,6 +207,7 @@ class TrackerAnnouncer:
                     tracker.owes_completed = True
                     if tracker.ok:
                         tracker.next_at = now
+                        tracker.has_turn = True
             tier.wake.set()
 
     async def stop(self) -> None:
@@ -215,7 +226,7 @@ class TrackerAnnouncer:
             _LOG.debug("stopped deadline info_hash=%s", self._info_hash)
         for tier in self._tiers:
             for tracker in tier.trackers:
-                tracker.started = tracker.ok = tracker.owes_completed = False
+                tracker.started = tracker.ok = tracker.owes_completed = tracker.has_turn = False
                 tracker.next_at = -math.inf if tracker.next_at < math.inf else math.inf
 
     def status(self) -> tuple[TrackerStatus, ...]:
@@ -265,7 +276,8 @@ class TrackerAnnouncer:
             tier.wake.clear()
             tracker = tier.due(self._world.clock.now())
             if tracker is not None:
-                await self._announce(tier, tracker)
+                if self._takes_turn(tracker):
+                    await self._announce(tier, tracker)
                 continue
             wait = tier.next_at() - self._world.clock.now()
             try:
@@ -273,6 +285,22 @@ class TrackerAnnouncer:
                     await tier.wake.wait()
             except TimeoutError:
                 pass
+
+    def _takes_turn(self, tracker: _Tracker) -> bool:
+        """Is it this tracker's turn now? If not, `next_at` says when."""
+        if self.pace is None or tracker.has_turn:
+            tracker.has_turn = False
+            return True
+        now = self._world.clock.now()
+        tracker.next_at = self.pace.turn((tracker.url.host, tracker.url.port), now)
+        tracker.has_turn = tracker.next_at > now
+        return not tracker.has_turn
+
+    def _later(self, seconds: float) -> float:
+        """The engine clock in so many seconds, or a little after that."""
+        if self.pace is not None:
+            seconds *= 1.0 + self._world.rng.uniform(0.0, JITTER)
+        return self._world.clock.now() + seconds
 
     async def _announce(self, tier: _Tier, tracker: _Tracker) -> None:
         event = AnnounceEvent.NONE
@@ -308,7 +336,7 @@ class TrackerAnnouncer:
     def _failed(self, tracker: _Tracker, message: str, untrusted_text: str = "") -> None:
         tracker.ok = False
         tracker.fails += 1
-        tracker.next_at = self._world.clock.now() + retry_delay(tracker.fails)
+        tracker.next_at = self._later(retry_delay(tracker.fails))
         tracker.message, tracker.untrusted_text = message, untrusted_text
         _LOG.debug("announce failed tracker=%s fails=%d reason=%s", tracker.url, tracker.fails, message)
 
@@ -317,7 +345,7 @@ class TrackerAnnouncer:
         tracker.fails = 0
         tracker.message, tracker.untrusted_text = "", response.untrusted_warning
         tracker.min_interval = min(max(response.min_interval, MIN_INTERVAL), MAX_INTERVAL)
-        tracker.next_at = self._world.clock.now() + next_interval(response)
+        tracker.next_at = self._later(next_interval(response))
         if tracker.owes_completed:  # the last byte came while we were asking
             tracker.next_at = -math.inf
         tracker.tracker_id = response.tracker_id or tracker.tracker_id

@@ -87,6 +87,8 @@ class TransferActions(QObject):
                 self._shell.go("library")
             case Remedy.DETAILS | Remedy.SHOW_LOBBY:
                 self.detailsWanted.emit("sources")
+            case Remedy.NETWORK | Remedy.SHARING:
+                self._shell.go("settings")
             case Remedy.LIMITS:
                 self.limitsWanted.emit()
             case None:

@@ -76,6 +76,8 @@ def value_words(row: Setting | Pref, value: str) -> str:
                 return value or "in the program's data"
             case Kind.INT:
                 return value
+            case Kind.RATIO | Kind.DURATION:
+                return "Unlimited" if value == "unlimited" else value
     except ValueError:
         return value
 

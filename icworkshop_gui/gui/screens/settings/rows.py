@@ -186,7 +186,7 @@ def control_for(row: Setting | Pref) -> Control:
             return FolderControl(row.label)
         case Kind.INT:
             return TextControl(row.label, row.unit)
-        case Kind.SIZE:
+        case Kind.SIZE | Kind.RATIO | Kind.DURATION:
             return TextControl(row.label)
 
 

@@ -1,0 +1,97 @@
+"""How others find one transfer: its trackers hear of it, at a pace that they can bear.
+
+A transfer that is shared is found long before anybody comes for it. So this outlives the swarm, which is made when
+the first peer appears and ends when the last one has been gone for a while: a thousand shared packages then cost a
+thousand of these, and no swarm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from icworkshop_gui.core.address import Endpoint
+from icworkshop_gui.core.ids import PeerId
+from icworkshop_gui.engine.content import Content
+from icworkshop_gui.engine.discovery.pace import AnnouncePace
+from icworkshop_gui.engine.discovery.tracker import AnnounceStats, TrackerAnnouncer
+from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
+from icworkshop_gui.engine.world import World
+
+
+class Town(Protocol):
+    """What a presence needs of the session."""
+
+    world: World
+    peer_id: PeerId
+    udp: UdpTrackerClient
+    http_slots: asyncio.Semaphore
+    pace: AnnouncePace
+
+    def peer_port(self) -> int:
+        """0 while not listening."""
+        ...
+
+
+class Presence:
+    """Announces from construction until `stop`. On the engine's loop."""
+
+    def __init__(
+        self,
+        session: Town,
+        content: Content,
+        *,
+        stats: Callable[[], AnnounceStats],
+        on_peers: Callable[[Sequence[Endpoint]], None],
+        urgent: bool,
+        announce: bool = True,
+    ) -> None:
+        """`urgent`: somebody waits for the answer; otherwise each announce takes its turn. `announce` False: no tracker
+        is asked; who knows where we are finds us all the same."""
+        self._pace = session.pace
+        self.since = session.world.clock.now()
+        self.announcer: TrackerAnnouncer | None = None
+        if announce and content.trackers:
+            self.announcer = TrackerAnnouncer(
+                session.world,
+                content.metainfo.swarm_hash,
+                session.peer_id,
+                content.trackers,
+                session.peer_port,
+                stats,
+                on_peers,
+                session.udp,
+                content.allow_private,
+                http_slots=session.http_slots,
+                pace=None if urgent else session.pace,
+            )
+            self.announcer.start()
+
+    def counts(self) -> tuple[int | None, int]:
+        """Seeds and leechers that trackers last counted, ourselves included; None for the seeds while none answered."""
+        if self.announcer is None:
+            return None, 0
+        answers = [status for status in self.announcer.status() if status.ok]
+        if not answers:
+            return None, 0
+        return max(status.seeders for status in answers), max(status.leechers for status in answers)
+
+    def set_urgent(self, urgent: bool) -> None:
+        if self.announcer is not None:
+            self.announcer.pace = None if urgent else self._pace
+
+    def completed(self) -> None:
+        """The last piece is here: trackers want to know."""
+        if self.announcer is not None:
+            self.announcer.completed()
+
+    def ask(self) -> None:
+        """Ask for peers as soon as the trackers allow."""
+        if self.announcer is not None:
+            self.announcer.announce_now()
+
+    async def stop(self) -> None:
+        """Tell the trackers that we left."""
+        if self.announcer is not None:
+            await self.announcer.stop()
