@@ -28,8 +28,8 @@ class View(Protocol):
 
     def totals(self) -> EngineTotals: ...
 
-    def lively_transfers(self) -> Iterable[tuple[TransferId, PackageRef | None]]:
-        """Those that change by themselves."""
+    def lively_transfers(self) -> Iterable[TransferId]:
+        """Those that change by themselves and are to be looked at now."""
         ...
 
     def transfer_snapshot(self, transfer_id: TransferId) -> TransferSnapshot | None:
@@ -65,7 +65,6 @@ class Publisher:
         self._touched: dict[TransferId, None] = {}
         self._touched_entries: dict[PackageRef, None] = {}
         self._touched_settings = True
-        self._lively: list[tuple[TransferId, PackageRef | None]] = []
 
     def touch(self, transfer: TransferId) -> None:
         """Something of it may have changed, or it came or went."""
@@ -95,13 +94,10 @@ class Publisher:
 
     def publish(self) -> None:
         """Tell what changed since the last time, if anything did."""
-        # Once more after it came to rest.
-        for transfer_id, ref in self._lively:
-            self._touch_both(transfer_id, ref)
-        self._lively = list(self._view.lively_transfers())
-        for transfer_id, ref in self._lively:
-            self._touch_both(transfer_id, ref)
+        self._touched.update(dict.fromkeys(self._view.lively_transfers()))
         transfers, gone_transfers = _news(self._touched, self._view.transfer_snapshot, self._transfers)
+        # An entry of the library shows what its transfer has given.
+        self._touched_entries.update(dict.fromkeys(item.ref for item in transfers if item.ref is not None))
         library, gone_library = _news(self._touched_entries, self._view.library_entry, self._library)
         self._touched, self._touched_entries = {}, {}
         settings: tuple[tuple[str, str], ...] = ()
@@ -134,11 +130,6 @@ class Publisher:
                     detail=detail,
                 )
             )
-
-    def _touch_both(self, transfer: TransferId, ref: PackageRef | None) -> None:
-        self._touched[transfer] = None
-        if ref is not None:
-            self._touched_entries[ref] = None
 
     def tell(self, event: Event) -> None:
         """An event goes out at once, after the facts that led to it."""

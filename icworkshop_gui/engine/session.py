@@ -60,6 +60,8 @@ HOURS_SECONDS = 6 * 3600.0
 """Between two looks for newer versions of what is installed, and two sweeps of the store."""
 DISK_SECONDS = 10.0
 """Between two looks at the free space."""
+SHARED_BEATS = 4
+"""Deltas among which the looks at shared packages are spread."""
 SIZE_SECONDS = 600.0
 """Between two sums of all blobs, unless the library changed: that is a look at every file of the store."""
 CATALOG_SECONDS = 30.0
@@ -111,6 +113,7 @@ class Session:
         """When the disk is looked at next; at once after the library changed."""
         self._sized_at = -math.inf
         """When the blobs were added up last."""
+        self._beat = 0
         self._disk_free = 0
         self._store_bytes = 0
 
@@ -407,7 +410,8 @@ class Session:
     # --- View of the publisher -------------------------------------------------------------------
 
     def totals(self) -> EngineTotals:
-        stats = [transfer.swarm.stats() for transfer in self.transfers.lively() if transfer.swarm is not None]
+        running = [transfer.stats() for transfer in self.transfers.lively()]
+        stats = [item for item in running if item is not None]
         return EngineTotals(
             now=self.world.clock.now(),
             connection=self.catalog.connection,
@@ -429,8 +433,14 @@ class Session:
             network_name=self.network_name,
         )
 
-    def lively_transfers(self) -> Iterable[tuple[TransferId, PackageRef | None]]:
-        return [(transfer.id, transfer.ref) for transfer in self.transfers.lively()]
+    def lively_transfers(self) -> Iterable[TransferId]:
+        """Downloads each time; what is shared in turn, each once a second: there may be hundreds."""
+        self._beat = (self._beat + 1) % SHARED_BEATS
+        return [
+            transfer.id
+            for number, transfer in enumerate(self.transfers.lively())
+            if not transfer.is_complete or number % SHARED_BEATS == self._beat
+        ]
 
     def transfer_snapshot(self, transfer_id: TransferId) -> TransferSnapshot | None:
         transfer = self.transfers.find(transfer_id)

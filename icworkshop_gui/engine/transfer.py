@@ -69,6 +69,8 @@ NO_SOURCE_AFTER = 30.0
 """Seconds without a useful byte after which the transfer says so (gui.md B0.2)."""
 FINISH_ATTEMPTS = 3
 """Times that a package is fetched again after its SHA-256 did not match."""
+STATS_SECONDS, STATS_SECONDS_SHARED = 0.05, 1.0
+"""Counters are added up once for everybody who wants them within this; to add them up costs a look at every peer."""
 SLEEP_AFTER = 60.0
 """Seconds without a peer after which a shared package closes its files and its swarm."""
 VISITORS_MAX = 16
@@ -176,6 +178,8 @@ class Transfer:
         self._disk_retry = RETRY_FIRST
         self._disk_retry_at: float | None = None
         self._saved_stats = record.stats
+        self._stats: SwarmStats | None = None
+        self._stats_at = -math.inf
         self._down = session.limit_down.child(record.limit_down, weight=WEIGHTS[record.tier])
         self._up = session.limit_up.child(record.limit_up, weight=WEIGHTS[record.tier])
 
@@ -271,7 +275,14 @@ class Transfer:
         return self._have if self.exchange is None else self.exchange.swarm.have
 
     def stats(self) -> SwarmStats | None:
-        return None if self.exchange is None else self.exchange.swarm.stats()
+        """Not older than `STATS_SECONDS`, or `STATS_SECONDS_SHARED` of what is complete; None without a swarm."""
+        if self.exchange is None:
+            return None
+        now = self._session.world.clock.now()
+        age = STATS_SECONDS_SHARED if self.phase is Phase.COMPLETE else STATS_SECONDS
+        if self._stats is None or now - self._stats_at >= age:
+            self._stats, self._stats_at = self.exchange.swarm.stats(), now
+        return self._stats
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -381,6 +392,7 @@ class Transfer:
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.progress = 0
+        self._stats = None
         if self.reason not in (Reason.USER, Reason.NONE):
             self._clear_reason()
         self._session.changed(self)
@@ -549,6 +561,7 @@ class Transfer:
             listener=self,
             announcer=self.presence.announcer,
         )
+        self._stats = None
         self._session.touched(self)
 
     async def _sleep(self) -> None:
@@ -645,6 +658,7 @@ class Transfer:
         stats = await exchange.stop()
         # The sums stay when the counters end; nobody may see both or neither.
         self.record = replace(self.record, stats=self.totals(stats))
+        self._stats = None
         self._have = exchange.swarm.have.copy()
         self.exchange = None
 
@@ -736,6 +750,7 @@ class Transfer:
         if exchange is None:
             return
         stats = exchange.swarm.stats()
+        self._stats, self._stats_at = stats, now
         if max(stats.rate_down, stats.rate_up) >= SLOW_RATE:
             self._busy_at = now
         if self.phase is Phase.COMPLETE:
