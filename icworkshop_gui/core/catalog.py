@@ -183,6 +183,15 @@ class Dependency:
     requirement: str
     """A range in Cargo's syntax."""
     optional: bool = False
+    """Only fetched when a feature asks for it."""
+    features: tuple[str, ...] = ()
+    """Features of that package which must come along."""
+    platforms: tuple[str, ...] = ()
+    """Needed on these platforms only; empty: on all."""
+
+
+Features = tuple[tuple[str, tuple[str, ...]], ...]
+"""Feature -> optional dependencies (`publisher/name`) and other features of the same package that it brings along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +228,7 @@ class Release:
     platforms: tuple[str, ...] = ()
     preview_sha256: str = ""
     yanked: bool = False
+    features: Features = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,40 @@ class Catalog:
             raise NotFound(f"{what} is not in the Workshop. Check the spelling, or search for it.")
         raise self._worst()
 
+    async def package_in_order(self, package: PackageId) -> tuple[PackageDetail, str]:
+        """From the first source that has it; RegistryError when one before it does not answer, since that one may
+        have another package of this name.
+        """
+        if not self._clients:
+            raise UserError(NO_SOURCE)
+        for url in tuple(self._clients):
+            try:
+                return await self.package_at(url, package), url
+            except NotFound:
+                continue
+            except RegistryError as error:
+                name = self._states[url].name or url if url in self._states else url
+                raise RegistryError(
+                    error.code,
+                    f"{name} does not answer, and comes before the other Workshop servers. {package} is not taken from "
+                    "another one meanwhile: it might be another package of the same name. Try again later, or remove "
+                    "that server under Settings, Sources.",
+                ) from error
+        raise NotFound(f"{package} is not in the Workshop. Check the spelling, or search for it.")
+
+    async def package_at(self, source: str, package: PackageId) -> PackageDetail:
+        """From this source and no other; NotFound, RegistryError."""
+        try:
+            detail = await self.client(source).package(package)
+        except NotFound:
+            self._note(source, None)
+            raise
+        except RegistryError as error:
+            self._note(source, error)
+            raise
+        self._note(source, None)
+        return detail
+
     async def preview(self, package: PackageId, version: str, sha256: str) -> bytes:
         """The picture; NotFound when no source has it."""
         for client in tuple(self._clients.values()):

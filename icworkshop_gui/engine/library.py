@@ -13,6 +13,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api.commands import VerifyReport
 from icworkshop_gui.engine.api.events import PackageRemoved
 from icworkshop_gui.engine.api.snapshots import LibraryEntry
+from icworkshop_gui.engine.planning import Installed
 from icworkshop_gui.formats.manifest import Manifest
 from icworkshop_gui.store.package_record import PackageRecord
 from icworkshop_gui.store.sweep import free
@@ -73,7 +74,23 @@ class Library:
     # --- looking ---------------------------------------------------------------------------------
 
     def refs(self) -> Iterator[PackageRef]:
-        return (ref for ref, record in self._records.items() if record.is_installed and ref not in self._removed)
+        return (ref for ref in self._records if ref in self)
+
+    def __contains__(self, ref: PackageRef) -> bool:
+        record = self._records.get(ref)
+        return record is not None and record.is_installed and ref not in self._removed
+
+    def installed(self) -> Iterator[Installed]:
+        """What a plan may build on."""
+        for ref in self.refs():
+            manifest = self._manifests.get(ref)
+            transfer = self._session.transfers.by_ref(ref)
+            yield Installed(
+                ref=ref,
+                source="" if transfer is None else transfer.record.source,
+                dependencies=() if manifest is None else manifest.dependencies,
+                features=() if manifest is None else manifest.features,
+            )
 
     def _require(self, ref: PackageRef) -> PackageRecord:
         record = self._records.get(ref)
@@ -84,7 +101,7 @@ class Library:
     def entry(self, ref: PackageRef) -> LibraryEntry | None:
         """None when it is not in the library."""
         record = self._records.get(ref)
-        if record is None or not record.is_installed or ref in self._removed:
+        if record is None or ref not in self:
             return None
         manifest = self._manifests.get(ref)
         transfer = self._session.transfers.by_ref(ref)

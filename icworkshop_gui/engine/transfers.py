@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from icworkshop_gui.core.catalog import PackageId, PackageRef, Release, version_key
+from icworkshop_gui.core.catalog import PackageId, PackageRef, Release
 from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageError, UserError
 from icworkshop_gui.core.ids import InfoHash, TransferId
 from icworkshop_gui.core.priority import Tier
@@ -17,10 +17,10 @@ from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.planning import Plan, Planner, this_platform
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
 from icworkshop_gui.formats.metainfo import Metainfo
-from icworkshop_gui.formats.ranges import Requirement
 from icworkshop_gui.store.transfers import TransferRecord
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ LOAD_BATCH = 50
 """Transfers read by one disk job at start."""
 TRANSFERS_MAX = 5_000
 """Transfers of one session; far above what anybody has, small enough for memory."""
-DEPENDENCIES_MAX = 200
-"""Packages that one install may bring along."""
 
 
 class Transfers:
@@ -167,49 +165,20 @@ class Transfers:
 
     async def install(self, package: PackageId, version: str, tier: Tier) -> TransferId:
         """The release and, before it, what it needs and is not here. UserError, NotFound, Conflict."""
-        chosen: dict[PackageId, tuple[Release, str]] = {}
-        await self._choose(package, version, chosen)
-        order = list(chosen.values())
+        plan = await self.plan(((package, version),))
         result: TransferId | None = None
-        for release, source in reversed(order):
-            added = await self._install_one(release, source, tier)
-            if release.ref.package == package:
-                result = added
+        for step in plan.steps:
+            if step.ref.package != package and step.ref in self._session.library:
+                continue
+            assert step.release is not None, "what is not installed was found in a source"
+            result = await self._install_one(step.release, step.source, tier)
         assert result is not None
         return result
 
-    async def _choose(self, package: PackageId, version: str, chosen: dict[PackageId, tuple[Release, str]]) -> None:
-        """`package` and, transitively, the newest releases that satisfy what it needs."""
-        detail, source = await self._session.catalog.package(package, version)
-        chosen[package] = (detail.release, source)
-        for need in detail.release.dependencies:
-            if need.optional:
-                continue
-            requirement = Requirement.parse(need.requirement)
-            if need.package in chosen:
-                other = chosen[need.package][0].ref
-                if not requirement.matches(other.version):
-                    raise Conflict(
-                        f"{package} needs {need.package} {need.requirement}, but {other} is chosen for another "
-                        "package. Install another version of one of them."
-                    )
-                continue
-            if any(ref.package == need.package and requirement.matches(ref.version) for ref in self._installed()):
-                continue
-            if len(chosen) >= DEPENDENCIES_MAX:
-                raise UserError(f"{package} needs more than {DEPENDENCIES_MAX} packages. That looks like a mistake.")
-            needed, _source = await self._session.catalog.package(need.package)
-            fitting = [r for r in needed.versions if not r.yanked and requirement.matches(r.ref.version)]
-            if not fitting:
-                raise UserError(
-                    f"{package} needs {need.package} {need.requirement}, which the Workshop does not have. "
-                    "Its author must publish it, or you choose an older version."
-                )
-            best = max(fitting, key=lambda release: version_key(release.ref.version))
-            await self._choose(need.package, best.ref.version, chosen)
-
-    def _installed(self) -> Iterator[PackageRef]:
-        yield from self._session.library.refs()
+    async def plan(self, wishes: Sequence[tuple[PackageId, str]]) -> Plan:
+        """What these packages (version empty: the newest that goes) bring along. Changes nothing."""
+        planner = Planner(self._session.catalog, self._session.library.installed(), this_platform())
+        return await planner.plan(wishes)
 
     async def _install_one(self, release: Release, source: str, tier: Tier) -> TransferId:
         here = self.by_ref(release.ref)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from icworkshop_gui.core.catalog import Dependency, FileEntry, PackageId, PackageRef, is_segment, is_version
+from icworkshop_gui.core.catalog import Dependency, Features, FileEntry, PackageId, PackageRef, is_segment, is_version
 from icworkshop_gui.core.errors import FormatError
 from icworkshop_gui.core.units import KIB, MIB
 from icworkshop_gui.formats.paths import collision_key, safe_path
@@ -26,6 +26,8 @@ LABELS_MAX = 50
 LABEL_MAX = 64
 """Characters of a tag, a category, a platform or a game module."""
 DEPENDENCIES_MAX = 500
+FEATURES_MAX = 50
+"""Features of one package, and names that one of them brings along."""
 FILE_PATH_MAX = 400
 """Characters of the path of one file: what every system can make below a folder, and any YAML reader takes as key."""
 FILE_SIZE_MAX = 2**40
@@ -56,6 +58,8 @@ class Manifest:
     """A requirement; empty for any."""
     ai_usage: str = "metadata_only"
     dependencies: tuple[Dependency, ...] = ()
+    features: Features = ()
+    """Sorted by name."""
     files: tuple[FileEntry, ...] = ()
     """Sorted by path; without the manifest itself."""
     truncated: bool = False
@@ -85,6 +89,7 @@ class Manifest:
             engine_version=_text(package, "engine_version"),
             ai_usage=_text(package, "ai_usage") or "metadata_only",
             dependencies=_dependencies(root.get("dependencies")),
+            features=_features(root.get("features")),
             files=_files(root.get("files")),
             truncated=root.get("truncated") == "true",
         )
@@ -102,11 +107,8 @@ class Manifest:
         _check_text(self.description, "package.description", DESCRIPTION_MAX)
         _check_text(self.category, "package.category", LABEL_MAX)
         _check_text(self.game_module, "package.game_module", LABEL_MAX)
-        for field, labels in (("package.tags", self.tags), ("package.platforms", self.platforms)):
-            if len(labels) > LABELS_MAX:
-                raise FormatError(f"{field} has more than {LABELS_MAX} entries")
-            for label in labels:
-                _check_text(label, field, LABEL_MAX)
+        _check_labels(self.tags, "package.tags", LABELS_MAX)
+        _check_labels(self.platforms, "package.platforms", LABELS_MAX)
         if self.engine_version:
             Requirement.parse(self.engine_version)
         if self.ai_usage not in AI_USAGES:
@@ -117,7 +119,26 @@ class Manifest:
             raise FormatError("the same dependency twice")
         for dependency in self.dependencies:
             Requirement.parse(dependency.requirement)
+            _check_labels(dependency.features, "the features of a dependency", FEATURES_MAX)
+            _check_labels(dependency.platforms, "the platforms of a dependency", LABELS_MAX)
+        self._check_features()
         _check_files(self.files)
+
+    def _check_features(self) -> None:
+        if len(self.features) > FEATURES_MAX:
+            raise FormatError(f"more than {FEATURES_MAX} features")
+        names = {name for name, _brought in self.features}
+        optional = {str(dependency.package) for dependency in self.dependencies if dependency.optional}
+        for name, brought in self.features:
+            if not is_segment(name):
+                raise FormatError("the name of a feature takes a-z, 0-9 and single hyphens inside")
+            if len(brought) > FEATURES_MAX:
+                raise FormatError(f"a feature that brings along more than {FEATURES_MAX} names")
+            for item in brought:
+                if item not in optional and (item not in names or item == name):
+                    raise FormatError(
+                        f"features.{name} names something that is neither an optional dependency nor another feature"
+                    )
 
     @property
     def summary_line(self) -> str:
@@ -149,9 +170,14 @@ class Manifest:
         if self.dependencies:
             lines.append("dependencies:")
         for dependency in self.dependencies:
-            optional = ", optional: true" if dependency.optional else ""
+            more = ", optional: true" if dependency.optional else ""
+            for key, labels in (("features", dependency.features), ("platforms", dependency.platforms)):
+                more += f", {key}: [{', '.join(map(scalar, labels))}]" if labels else ""
             id_and_range = f"id: {scalar(str(dependency.package))}, version: {scalar(dependency.requirement)}"
-            lines.append(f"  - {{{id_and_range}, source: workshop{optional}}}")
+            lines.append(f"  - {{{id_and_range}, source: workshop{more}}}")
+        if self.features:
+            lines.append("features:")
+        lines += [f"  {name}: [{', '.join(map(scalar, brought))}]" for name, brought in self.features]
         if self.files:
             lines.append("files:")
         lines += [f'  {scalar(file.path)}: {{sha256: "{file.sha256}", size: {file.size}}}' for file in self.files]
@@ -178,7 +204,13 @@ class Manifest:
     def header_copy(self, size_max: int) -> bytes:
         """The slim manifest for the header block: no files, and less of the rest until it fits (C2)."""
         slim = replace(self, files=(), truncated=False)
-        for cut in ({}, {"description": ""}, {"dependencies": ()}, {"tags": (), "platforms": ()}, {"summary": ""}):
+        for cut in (
+            {},
+            {"description": ""},
+            {"dependencies": (), "features": ()},
+            {"tags": (), "platforms": ()},
+            {"summary": ""},
+        ):
             slim = replace(slim, truncated=bool(cut), **cut)
             data = slim.dump()
             if len(data) <= size_max:
@@ -192,6 +224,7 @@ class Manifest:
             (self.game_module, header.game_module),
             (self.engine_version, header.engine_version),
             (self.dependencies, header.dependencies),
+            (self.features, header.features),
         )
         same = (self.ref, self.license) == (header.ref, header.license)
         return same and all(ours == theirs for ours, theirs in stated if theirs)
@@ -235,6 +268,20 @@ def _check_text(text: str, field: str, length_max: int) -> None:
         raise FormatError(f"{field} is not Unicode") from error
 
 
+def _check_labels(labels: tuple[str, ...], field: str, count_max: int) -> None:
+    if len(labels) > count_max:
+        raise FormatError(f"{field} has more than {count_max} entries")
+    for label in labels:
+        _check_text(label, field, LABEL_MAX)
+
+
+def _features(tree: Tree) -> Features:
+    if tree is None:
+        return ()
+    fields = _map(tree, "features")
+    return tuple((name, _texts(fields, name)) for name in sorted(fields))
+
+
 def _dependencies(tree: Tree) -> tuple[Dependency, ...]:
     """The flat list; or `{required: […], optional: […]}`; or `{publisher/name: range}` (C32)."""
     if tree is None:
@@ -266,6 +313,8 @@ def _dependency(tree: Tree) -> Dependency:
         package=package,
         requirement=_text(fields, "version") or "*",
         optional=_text(fields, "optional") == "true",
+        features=_texts(fields, "features"),
+        platforms=_texts(fields, "platforms"),
     )
 
 

@@ -57,6 +57,11 @@ class Requirement:
             frozenset(found.previews_of),
         )
 
+    @classmethod
+    def exactly(cls, version: str) -> Requirement:
+        """This version and no other; build metadata aside. FormatError for what is no version."""
+        return cls.parse(f"={version}")
+
     def matches(self, version: str) -> bool:
         """Does this version do? ValueError for what is no version.
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from icworkshop_gui.core.catalog import (
     Dependency,
     Facet,
+    Features,
     FileEntry,
     PackageDetail,
     PackageId,
@@ -117,6 +118,15 @@ class Fields:
 
     def __contains__(self, key: str) -> bool:
         return self._raw.get(key) is not None
+
+    def names(self, limit: int) -> tuple[str, ...]:
+        """Of all fields, each a legal name."""
+        if len(self._raw) > limit:
+            raise RegistryError(self._code, f"an object of more than {limit} fields")
+        found = tuple(self._raw)
+        if not all(is_segment(name) for name in found):
+            raise RegistryError(self._code, "a field whose name is not a legal one")
+        return found
 
     def value(self, key: str) -> object:
         """As it stands; None when it is not there."""
@@ -401,6 +411,8 @@ def dependency_to_json(dependency: Dependency) -> Json:
         "id": str(dependency.package),
         "version": dependency.requirement,
         "optional": dependency.optional,
+        "features": list(dependency.features),
+        "platforms": list(dependency.platforms),
     }
 
 
@@ -410,7 +422,23 @@ def dependency_from_json(raw: object) -> Dependency:
         package = PackageId.parse(fields.text("id", LINE_MAX))
     except ValueError as error:
         raise fields.wrong("id", "is not publisher/name") from error
-    return Dependency(package=package, requirement=fields.line("version"), optional=fields.flag("optional"))
+    return Dependency(
+        package=package,
+        requirement=fields.line("version"),
+        optional=fields.flag("optional"),
+        features=fields.words("features"),
+        platforms=fields.words("platforms"),
+    )
+
+
+def features_to_json(features: Features) -> Json:
+    return {name: list(brought) for name, brought in features}
+
+
+def features_from_json(raw: object) -> Features:
+    fields = Fields(raw)
+    names = sorted(fields.names(LIST_MAX))
+    return tuple((name, fields.words(name)) for name in names)
 
 
 def file_to_json(entry: FileEntry) -> Json:
@@ -441,6 +469,7 @@ def release_to_json(release: Release) -> Json:
         "published_at": release.published_at,
         "tags": list(release.tags),
         "dependencies": [dependency_to_json(dependency) for dependency in release.dependencies],
+        "features": features_to_json(release.features),
         "files": [file_to_json(entry) for entry in release.files],
         "installed_size": release.installed_size,
         "downloads": release.downloads,
@@ -465,6 +494,7 @@ def release_from_json(raw: object) -> Release:
         published_at=fields.moment("published_at"),
         tags=fields.words("tags"),
         dependencies=fields.items("dependencies", LIST_MAX, dependency_from_json),
+        features=features_from_json(fields.value("features") or {}),
         files=fields.items("files", FILES_MAX, file_from_json),
         installed_size=fields.integer("installed_size", 0),
         downloads=fields.integer("downloads", 0),

@@ -152,6 +152,7 @@ class Publisher:
             published_at=self._clock.wall(),
             tags=manifest.tags,
             dependencies=manifest.dependencies,
+            features=manifest.features,
             files=manifest.files,
             installed_size=manifest.installed_size,
             game_module=clean_line(manifest.game_module),
