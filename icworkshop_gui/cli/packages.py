@@ -1,4 +1,4 @@
-"""`icworkshop search|show|install|remove|list|verify`: the catalog and the library."""
+"""`icworkshop search|show|install|tree|remove|list|verify`: the catalog and the library."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from icworkshop_gui.cli.changes import show_changes, show_tree
 from icworkshop_gui.cli.engine import COMPLETE, Shell, shell
 from icworkshop_gui.cli.output import Output, safe, size_text
 from icworkshop_gui.core.catalog import PackageId, PackageRef, PackageSummary, SearchQuery, Sort, is_version
-from icworkshop_gui.core.errors import IntegrityError, NotFound, UserError
+from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, UserError
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.engine.api.commands import GetPackage, Install, RemovePackage, Search, VerifyPackage
+from icworkshop_gui.engine.api.commands import GetPackage, InstallAll, PlanInstall, RemovePackage, Search, VerifyPackage
 from icworkshop_gui.engine.api.snapshots import LibraryEntry, TransferState
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.store.paths import data_dir
@@ -120,12 +121,25 @@ def show(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _wishes(arguments: argparse.Namespace) -> tuple[tuple[PackageId, str], ...]:
+    """What was asked for, each package once. Conflict for two versions of one."""
+    wishes: dict[PackageId, str] = {}
+    for wanted, version in arguments.packages:
+        other = wishes.setdefault(wanted, version)
+        if version and other and version != other:
+            raise Conflict(f"{wanted} cannot be there in versions {other} and {version} at once. Ask for one of them.")
+        wishes[wanted] = other or version
+    return tuple(wishes.items())
+
+
 def install(arguments: argparse.Namespace, output: Output) -> int:
+    wishes = _wishes(arguments)
+    if arguments.dry_run:
+        with engine(arguments, output) as opened:
+            show_changes(opened.ask(PlanInstall(wishes)), output)
+        return 0
     with engine(arguments, output, listen=True) as opened:
-        asked: list[TransferId] = [
-            opened.ask(Install(wanted, version, Tier.from_slug(arguments.tier)))
-            for wanted, version in arguments.packages
-        ]
+        asked = list(opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))))
         # What it needs comes along as transfers of their own; they are in the view by the time `ask` returns.
         opened.fetch(lambda: [*asked, *_running(opened)])
         for transfer in asked:
@@ -137,6 +151,13 @@ def install(arguments: argparse.Namespace, output: Output) -> int:
                 from_peers=snapshot.from_peers, from_http=snapshot.from_http, reused=snapshot.reused,
             )  # fmt: skip
             output.line(f"{safe(snapshot.name)} {snapshot.ref} is installed in {folder}")
+    return 0
+
+
+def tree(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        changes = opened.ask(PlanInstall(_wishes(arguments)))
+    show_tree(changes, output)
     return 0
 
 
@@ -239,7 +260,12 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb = verbs.add_parser("install", parents=common, help="fetch packages and what they need")
     verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
     verb.add_argument("--tier", choices=[tier.slug for tier in reversed(Tier)], default=Tier.USER_REQUESTED.slug)
+    verb.add_argument("--dry-run", action="store_true", help="only say what would change")
     verb.set_defaults(run=install)
+
+    verb = verbs.add_parser("tree", parents=common, help="what a package needs, and what is here of it")
+    verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.set_defaults(run=tree)
 
     verb = verbs.add_parser("list", parents=common, help="what is installed")
     verb.set_defaults(run=list_installed)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from icworkshop_gui.core.catalog import (
     Facet,
+    FileEntry,
     PackageDetail,
     PackageId,
     PackageRef,
@@ -165,6 +166,10 @@ class Catalog:
             raise
         self._note(source, None)
         return detail
+
+    async def files(self, source: str, ref: PackageRef) -> tuple[FileEntry, ...]:
+        """Of one release, from this source. NotFound, RegistryError."""
+        return (await self.client(source).package(ref.package, ref.version)).release.files
 
     async def preview(self, package: PackageId, version: str, sha256: str) -> bytes:
         """The picture; NotFound when no source has it."""

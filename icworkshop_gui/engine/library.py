@@ -154,7 +154,7 @@ class Library:
         if repair:
             transfer = self._session.transfers.by_ref(ref)
             if transfer is None:
-                await self._session.transfers.install(ref.package, ref.version, Tier.USER_REQUESTED)
+                await self._session.transfers.install(((ref.package, ref.version),), Tier.USER_REQUESTED)
             else:
                 await transfer.recheck()
             repaired = True

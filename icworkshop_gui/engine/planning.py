@@ -75,6 +75,8 @@ class Plan:
     """What is needed before what needs it."""
 
     steps: tuple[Step, ...]
+    needs: Mapping[PackageId, Sequence[PackageId]]
+    """Of each package the others that it brought along."""
     held_back: Mapping[PackageId, str]
     """Newer versions that would lie in every range, but do not go with the rest."""
 
@@ -113,7 +115,9 @@ class Planner:
             why: Explanation = await self._answer(explain(problem, roots, locked, platform=self._platform))
             raise Conflict(str(why)) from None
         return Plan(
-            tuple(self._step(package, candidate) for package, candidate in solution.chosen.items()), solution.newest
+            tuple(self._step(package, candidate) for package, candidate in solution.chosen.items()),
+            solution.needs,
+            solution.newest,
         )
 
     async def _answer(self, run: Generator[PackageId, Sequence[Candidate], Any]) -> Any:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from icworkshop_gui.core.catalog import PackageRef
+from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
-from icworkshop_gui.core.ids import PeerId, TransferId
+from icworkshop_gui.core.ids import BlobId, PeerId, TransferId
 from icworkshop_gui.engine.api import commands as wish
+from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
@@ -38,6 +39,7 @@ from icworkshop_gui.engine.net.network import Listener
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
+from icworkshop_gui.engine.reviewing import review
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
@@ -329,7 +331,11 @@ class Session:
             case wish.GetPreview(package, version, sha256):
                 return await self.catalog.preview(package, version, sha256)
             case wish.Install(package, version, tier):
-                return await self.transfers.install(package, version, tier)
+                return (await self.transfers.install(((package, version),), tier))[0]
+            case wish.InstallAll(packages, tier):
+                return await self.transfers.install(packages, tier)
+            case wish.PlanInstall(packages):
+                return await self._review(packages)
             case wish.AddTorrent():
                 return await self.transfers.add_torrent(command)
             case wish.AddPeers(transfer, peers):
@@ -387,6 +393,13 @@ class Session:
             case _:
                 raise UserError(f"This engine does not know {type(command).__name__}.")
         return None
+
+    async def _review(self, packages: Sequence[tuple[PackageId, str]]) -> ChangeSet:
+        async def here(blobs: Iterable[BlobId]) -> set[BlobId]:
+            return await self.in_disk(lambda: self.store.blobs.known(blobs))
+
+        plan = await self.transfers.plan(packages)
+        return await review(plan, self.catalog, self.library.refs(), here)
 
     def _change_setting(self, key: str, value: str) -> None:
         self.settings.set(key, value)

@@ -163,17 +163,19 @@ class Transfers:
 
     # --- adding ----------------------------------------------------------------------------------
 
-    async def install(self, package: PackageId, version: str, tier: Tier) -> TransferId:
-        """The release and, before it, what it needs and is not here. UserError, NotFound, Conflict."""
-        plan = await self.plan(((package, version),))
-        result: TransferId | None = None
+    async def install(self, wishes: Sequence[tuple[PackageId, str]], tier: Tier) -> tuple[TransferId, ...]:
+        """These (version empty: the newest that goes) and, before them, what they need and is not here. The transfers
+        of those that were wished for, in order. UserError, NotFound, Conflict.
+        """
+        plan = await self.plan(wishes)
+        found: dict[PackageId, TransferId] = {}
+        wished = {package for package, _version in wishes}
         for step in plan.steps:
-            if step.ref.package != package and step.ref in self._session.library:
+            if step.ref.package not in wished and step.ref in self._session.library:
                 continue
             assert step.release is not None, "what is not installed was found in a source"
-            result = await self._install_one(step.release, step.source, tier)
-        assert result is not None
-        return result
+            found[step.ref.package] = await self._install_one(step.release, step.source, tier)
+        return tuple(found[package] for package, _version in wishes)
 
     async def plan(self, wishes: Sequence[tuple[PackageId, str]]) -> Plan:
         """What these packages (version empty: the newest that goes) bring along. Changes nothing."""

@@ -59,6 +59,8 @@ class Solution:
 
     chosen: Mapping[PackageId, Candidate]
     """In the order to install: what others need comes first."""
+    needs: Mapping[PackageId, Sequence[PackageId]]
+    """Of each package the others that it brought along."""
     newest: Mapping[PackageId, str]
     """The newest version that its dependants' ranges name, where another one had to be chosen."""
 
@@ -423,7 +425,7 @@ class Resolver:
             for package, candidate in chosen.items()
         }
         order = _order([root.package for root in self._roots], needs)
-        return Solution({package: chosen[package] for package in order}, self._held_back(chosen, active))
+        return Solution({package: chosen[package] for package in order}, needs, self._held_back(chosen, active))
 
     def _held_back(
         self, chosen: Mapping[PackageId, Candidate], active: Mapping[PackageId, Iterable[str]]

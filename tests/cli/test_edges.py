@@ -33,6 +33,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
             ("mapsmith/base@1.0.0", {"a.bin": b"base"}, {}),
             ("mapsmith/dunes@1.0.0", {"a.bin": b"dunes"}, {"dependencies": (needs("mapsmith/base"),)}),
             ("mapsmith/delta@1.0.0", {"a.bin": content(6_000_000, "delta")}, {"title": "Delta"}),
+            ("mapsmith/base@2.0.0", {"a.bin": b"base", "b.bin": b"more"}, {}),
+            (
+                "mapsmith/campaign@1.0.0",
+                {"c.bin": content(200_000, "campaign")},
+                {
+                    "dependencies": (
+                        needs("mapsmith/dunes"),
+                        needs("mapsmith/base"),
+                        needs("mapsmith/delta", optional=True),
+                    )
+                },
+            ),
         ):
             path = folder / "x.icpkg"
             path.write_bytes(package(files, ref, **fields))
@@ -54,6 +66,46 @@ def test_what_others_need_is_not_removed(server: Workshop, tmp_path: Path) -> No
     assert "mapsmith/dunes" in refused.stderr
     assert plain("remove", "mapsmith/base", "--force", *here).returncode == 0
     assert plain("verify", "mapsmith/base", *here).returncode == 3
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path, "--source", server.url)
+    told = plain("install", "mapsmith/campaign", "--dry-run", *here)
+
+    assert told.returncode == 0, told.stderr
+    assert [line.split()[:2] for line in told.stdout.splitlines()[:3]] == [
+        ["+", "mapsmith/base"],
+        ["+", "mapsmith/dunes"],
+        ["+", "mapsmith/campaign"],
+    ]
+    assert "needed by mapsmith/campaign, mapsmith/dunes" in told.stdout
+    assert "to fetch for 3 packages" in told.stdout
+    assert cli("list", *here)[1] == [{"event": "done", "total": 0}]
+
+
+def test_the_tree_of_a_package(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path, "--source", server.url)
+    assert plain("install", "mapsmith/base@1.0.0", *here).returncode == 0
+
+    told = plain("tree", "mapsmith/campaign", *here)
+
+    assert told.stdout.splitlines() == [
+        "mapsmith/campaign@1.0.0  205 KB to fetch",
+        "├─ mapsmith/base@1.0.0  is here",
+        "└─ mapsmith/dunes@1.0.0  4.7 KB to fetch",
+        "   └─ mapsmith/base@1.0.0  is here",
+        "209 KB to fetch for 2 packages.",
+    ]
+
+
+def test_versions_that_exclude_each_other(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path, "--source", server.url)
+    refused = plain("install", "mapsmith/dunes", "mapsmith/base@2.0.0", *here)
+
+    assert refused.returncode == 4
+    assert "mapsmith/base is needed in versions that exclude each other" in refused.stderr
+    assert "Take mapsmith/base 1.0.0 instead of =2.0.0: that works." in refused.stderr
+    assert plain("install", "mapsmith/base@1.0.0", "mapsmith/base@2.0.0", *here).returncode == 4
 
 
 def test_beside_a_running_program(server: Workshop, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from icworkshop_gui.core.catalog import (
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
+from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.snapshots import Network
 
 R_co = TypeVar("R_co", covariant=True)
@@ -64,6 +65,23 @@ class Install(Command[TransferId]):
 
     package: PackageId
     version: str = ""
+    tier: Tier = Tier.USER_REQUESTED
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInstall(Command[ChangeSet]):
+    """What installing these would change: `(package, version)`, version empty for the newest that goes. Changes
+    nothing. Conflict says in words why they do not go together.
+    """
+
+    packages: tuple[tuple[PackageId, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstallAll(Command[tuple[TransferId, ...]]):
+    """As Install, for several whose versions are chosen together. The ids of those that were asked for, in order."""
+
+    packages: tuple[tuple[PackageId, str], ...]
     tier: Tier = Tier.USER_REQUESTED
 
 
