@@ -79,7 +79,8 @@ def _object(change: Change, output: Output) -> None:
     output.object(
         event="change", kind=change.kind.value, id=str(change.ref.package), version=change.ref.version,
         before=change.before, title=change.title, license=change.license, size=change.size, fetch=change.fetch,
-        reused=change.reused, source=change.source, needed_by=[str(package) for package in change.needed_by], newer=change.newer,
+        reused=change.reused, source=change.source, newer=change.newer,
+        needed_by=[str(package) for package in change.needed_by],
         withdrawn=change.withdrawn,
     )  # fmt: skip
 
