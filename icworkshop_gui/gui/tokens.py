@@ -158,6 +158,20 @@ def mix(over: str, under: str, share: float) -> str:
     return "#" + "".join(f"{round(a * share + b * (1 - share)):02X}" for a, b in pairs)
 
 
+AREAS = ("#B4502B", "#3E6FB5", "#5C4E9A", "#2F7350", "#5B6675")
+"""Grounds of the storage picture: the same in every scheme, as in the drawings. The last is the quiet one."""
+AREA_INK = "#FFFFFF"
+"""Written on them; 4.5:1 on each."""
+AREA_SHADE = 0.6
+"""Share of such a ground on black where the scheme promises 7:1."""
+
+
+def area_color(index: int, scheme: Scheme) -> str:
+    """The ground of a part of the storage picture, `#RRGGBB`; `index` counts through AREAS and begins again."""
+    chosen = AREAS[index % len(AREAS)]
+    return mix(chosen, "#000000", AREA_SHADE) if scheme.is_contrast else chosen
+
+
 class Measure:
     """Lengths in device-independent pixels, from `design/LOOK.md`, "Measures"."""
 

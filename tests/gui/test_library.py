@@ -19,8 +19,7 @@ from icworkshop_gui.gui.screens.library import LibraryScreen
 from icworkshop_gui.gui.screens.library.actions import with_dependants
 from icworkshop_gui.gui.screens.library.rows import Part, parts_of
 from icworkshop_gui.gui.screens.library.storage import color_of, storage_words
-from icworkshop_gui.gui.tokens import contrast
-from icworkshop_gui.gui.widgets import treemap
+from icworkshop_gui.gui.tokens import AREA_INK, AREAS, Scheme, area_color, contrast
 from icworkshop_gui.gui.widgets.treemap import CELLS_MAX, Cell, merged, squarify
 from tests.helpers.desk import Desk, choose, texts
 from tests.helpers.fake_engine import FakeEngine
@@ -256,9 +255,9 @@ def test_small_cells_become_one(sizes: list[int]) -> None:
 
 
 def test_words_on_the_map_are_legible(qapp: QApplication) -> None:
-    for color in range(len(treemap.FILLS)):
-        assert contrast(treemap.INK, treemap.fill(color, high_contrast=False)) >= 4.5
-        assert contrast(treemap.INK, treemap.fill(color, high_contrast=True)) >= 7
+    for color in range(len(AREAS)):
+        assert contrast(AREA_INK, area_color(color, Scheme.LIGHT)) >= 4.5
+        assert contrast(AREA_INK, area_color(color, Scheme.CONTRAST_DARK)) >= 7
     assert {color_of(category) for category in ("map", "mod", "music", "voice-pack", "sprites", "what")} <= set(
         range(5)
     )

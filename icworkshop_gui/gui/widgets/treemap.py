@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.theme import Text, theme
-from icworkshop_gui.gui.tokens import Token, mix
+from icworkshop_gui.gui.tokens import AREA_INK, AREAS, Token, area_color
 from icworkshop_gui.gui.widgets import paint
 
 CELLS_MAX = 12
@@ -19,13 +19,8 @@ CELLS_MAX = 12
 SHARE_MIN = 0.012
 """A cell below this share of the whole goes into that one, too."""
 GAP = 4.0
-INK = "#FFFFFF"
-FILLS = ("#B4502B", "#3E6FB5", "#5C4E9A", "#2F7350", "#5B6675")
-"""The same in every scheme, as in the drawings; white words on them keep 4.5:1."""
-SHADE_CONTRAST = 0.6
-"""Share of a fill on black where the scheme promises 7:1."""
-REST = len(FILLS) - 1
-"""Index of the quiet one."""
+REST = len(AREAS) - 1
+"""Index of the quiet colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Cell:
     label: str
     size: int
     color: int = 0
-    """Index into FILLS."""
+    """Index into AREAS."""
 
 
 def merged(cells: Sequence[Cell]) -> list[Cell]:
@@ -93,12 +88,6 @@ def _worst(row: Sequence[float], side: float) -> float:
     return max(max(side**2 * area / total**2, total**2 / (side**2 * area)) if area else float("inf") for area in row)
 
 
-def fill(color: int, high_contrast: bool) -> str:
-    """The ground of a cell, "#RRGGBB"."""
-    chosen = FILLS[color % len(FILLS)]
-    return mix(chosen, "#000000", SHADE_CONTRAST) if high_contrast else chosen
-
-
 class Treemap(QWidget):
     """Painted; arrows walk from cell to cell, Enter and a click choose one.
 
@@ -153,7 +142,7 @@ class Treemap(QWidget):
             return
         for at, (cell, rect) in enumerate(zip(self._cells, self._rects(), strict=True)):
             line = look.color(Token.LINE) if look.scheme.is_contrast else None
-            ground = QColor(fill(cell.color, look.scheme.is_contrast))
+            ground = QColor(area_color(cell.color, look.scheme))
             paint.panel(painter, rect, 6, ground.lighter(112) if at == self._hot else ground, line)
             self._write(painter, rect, cell)
             if at == self._at and self.hasFocus():
@@ -169,10 +158,10 @@ class Treemap(QWidget):
         strong, plain = look.font(Text.CAPTION_STRONG), look.font(Text.CAPTION)
         label = QFontMetricsF(strong).elidedText(cell.label, Qt.TextElideMode.ElideRight, inside.width())
         top = QRectF(inside.x(), inside.y(), inside.width(), 16)
-        paint.text(painter, top, label, strong, QColor(INK))
+        paint.text(painter, top, label, strong, QColor(AREA_INK))
         size = words.size(cell.size)
         if inside.height() >= 32 and paint.width_of(size, plain) <= inside.width():
-            paint.text(painter, top.translated(0, 17), size, plain, QColor(INK))
+            paint.text(painter, top.translated(0, 17), size, plain, QColor(AREA_INK))
 
     def _cell_at(self, event: QMouseEvent) -> int:
         return next((at for at, rect in enumerate(self._rects()) if rect.contains(event.position())), -1)
