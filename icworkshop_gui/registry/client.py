@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from icworkshop_gui.core.catalog import PackageDetail, PackageId, PackageRef, PackageSummary, SearchPage, SearchQuery
 from icworkshop_gui.core.errors import IntegrityError, NotFound, RegistryError, RemoteProtocolError
+from icworkshop_gui.formats.chunks import FINE_ENTRY, OUTLINE_MAX
 from icworkshop_gui.registry import schema
 from icworkshop_gui.registry.cache import RegistryCache
 from icworkshop_gui.registry.offline import search_offline
@@ -108,9 +109,10 @@ class RegistryClient:
             await asyncio.to_thread(self._cache.remember_rows, self._base, rows_json)
         return replace(page, stale=stale)
 
-    async def package(self, package: PackageId, version: str = "") -> PackageDetail:
-        """The page of one package; `version` empty means the newest."""
+    async def package(self, package: PackageId, version: str = "", *, files: bool = True) -> PackageDetail:
+        """The page of one package; `version` empty means the newest. Without `files` it is a small answer."""
         url = f"{self._base}{schema.API}/packages/{_path(*package, *([version] if version else []))}"
+        url += "" if files else "?files=no"
         detail, stale = await self._ask(url, schema.detail_from_json)
         if detail.release.ref.package != package or (version and detail.release.ref.version != version):
             raise RegistryError("bad_reply", "the server answered with another package")
@@ -125,6 +127,22 @@ class RegistryClient:
         """The package's bytes that lie outside its files, unparsed."""
         body, _ = await self._fetch(self._release_url(ref) + "/skeleton", SKELETON_MAX)
         return body
+
+    async def chunks(self, ref: PackageRef) -> bytes:
+        """The chunks of its files (`formats.chunks.Outline`), unparsed."""
+        body, _ = await self._fetch(self._release_url(ref) + "/chunks", OUTLINE_MAX)
+        return body
+
+    async def fine_chunks(self, ref: PackageRef, spans: Sequence[tuple[int, int]]) -> bytes:
+        """The fine chunks with the numbers of these spans (first, last), unparsed, one behind the other."""
+        url = self._release_url(ref) + "/chunks/fine?of="
+        parts = [spans[at : at + schema.SPANS_MAX] for at in range(0, len(spans), schema.SPANS_MAX)]
+        found = b""
+        for part in parts:
+            size = FINE_ENTRY.size * sum(last - first + 1 for first, last in part)
+            body, _ = await self._fetch(url + ",".join(f"{first}-{last}" for first, last in part), size)
+            found += body
+        return found
 
     async def manifest(self, ref: PackageRef) -> bytes:
         """The inner `manifest.yaml`, unparsed."""
@@ -162,7 +180,9 @@ class RegistryClient:
     async def _fetch(self, url: str, limit: int, *, offline: bool = True, keep: bool = True) -> tuple[bytes, bool]:
         """The body of `url`, at most `limit` bytes, and whether the server could not be asked for it."""
         kept = await asyncio.to_thread(self._cache.get, url) if offline and keep else None
-        headers = {"If-None-Match": kept.etag} if kept is not None and kept.etag else {}
+        headers = {"Accept-Encoding": "gzip"}
+        if kept is not None and kept.etag:
+            headers["If-None-Match"] = kept.etag
         try:
             status, reply_headers, body = await self._get_with_patience(url, headers, limit)
         except (RegistryError, OSError, TimeoutError) as error:

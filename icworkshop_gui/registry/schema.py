@@ -221,6 +221,9 @@ def decode(raw: bytes, code: str = "bad_reply") -> object:
         raise RegistryError(code, "not JSON", untrusted_text=raw[:200].decode("utf-8", "replace")) from error
 
 
+SPANS_MAX = 500
+"""Spans of fine chunks in one question."""
+
 # --- errors --------------------------------------------------------------------------------------
 
 STATUS_OF_CODE = {

@@ -18,7 +18,9 @@ from license_expression import ExpressionError, get_spdx_licensing
 
 from icworkshop_gui.core.catalog import Dependency, PackageId, PackageRef
 from icworkshop_gui.core.errors import FormatError, IntegrityError, RegistryError
+from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.formats.archive import iter_content, read_archive, read_content
+from icworkshop_gui.formats.chunks import ChunkList, chunk_package
 from icworkshop_gui.formats.create import TorrentHasher, TorrentVersion, torrent_file
 from icworkshop_gui.formats.header import HEADER_SIZE, parse_header
 from icworkshop_gui.formats.icpkg import PackageContents, read_package
@@ -69,6 +71,7 @@ class Inspected:
     """Without trackers."""
     metainfo: Metainfo
     skeleton: bytes
+    chunks: ChunkList
     readme: str
     changelog: str
     preview: bytes
@@ -88,7 +91,9 @@ def inspect(path: Path, progress: Progress) -> Inspected:
         sha256, torrent, metainfo = _hash_whole(file, manifest.ref, contents.size, progress)
         _check_files(file, contents, progress)
         try:
-            skeleton = Skeleton.from_package(file).encode()
+            skeleton = Skeleton.from_package(file)
+            progress("chunks", 0, 1)
+            chunks = chunk_package(file, skeleton, BlobId.from_hex(sha256))
         except FormatError as error:
             raise RegistryError("format_error", str(error)) from error
         preview = _small(file, contents, PREVIEW_PATH, PREVIEW_MAX, "preview_invalid")
@@ -102,7 +107,8 @@ def inspect(path: Path, progress: Progress) -> Inspected:
             sha256=sha256,
             torrent=torrent,
             metainfo=metainfo,
-            skeleton=skeleton,
+            skeleton=skeleton.encode(),
+            chunks=chunks,
             readme=_document(file, contents, README_PATH),
             changelog=_document(file, contents, CHANGELOG_PATH),
             preview=preview,

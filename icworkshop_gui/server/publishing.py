@@ -167,6 +167,8 @@ class Publisher:
             assets={
                 Asset.MANIFEST: inspected.contents.raw_manifest,
                 Asset.SKELETON: inspected.skeleton,
+                Asset.OUTLINE: inspected.chunks.outline.encode(),
+                Asset.FINE: inspected.chunks.fine,
                 Asset.PREVIEW: inspected.preview,
                 Asset.TORRENT: inspected.torrent,
             },

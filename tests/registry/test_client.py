@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import sqlite3
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
@@ -14,8 +15,10 @@ import pytest
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, SearchQuery, Sort
 from icworkshop_gui.core.errors import IntegrityError, NotFound, RegistryError, RemoteProtocolError
+from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.engine.net.http import ForbiddenAddress
 from icworkshop_gui.engine.net.real import RealNetwork
+from icworkshop_gui.formats.chunks import Outline, chunk_package
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.registry import schema
 from icworkshop_gui.registry.cache import RegistryCache
@@ -107,6 +110,17 @@ def test_client_and_server_agree(tmp_path: Path) -> None:
             assert await client.skeleton(REF) == report.skeleton.encode()
             assert await client.manifest(REF) == report.manifest.dump()
             assert await client.preview(REF, detail.release.preview_sha256) == files["preview.png"]
+            small = await client.package(REF.package, files=False)
+            assert small == replace(detail, release=replace(detail.release, files=()))
+            sha256 = BlobId.from_hex(report.sha256)
+            chunks = chunk_package(io.BytesIO(raw), report.skeleton, sha256)
+            outline = Outline.decode(await client.chunks(REF), sha256, report.skeleton)
+            assert outline == chunks.outline
+            spans = [(number, number) for number in range(0, outline.fine_count, 2)]
+            assert len(spans) > schema.SPANS_MAX
+            every_other = b"".join(chunks.fine[8 * first : 8 * first + 8] for first, _ in spans)
+            assert await client.fine_chunks(REF, spans) == every_other
+            assert await client.fine_chunks(REF, [(0, outline.fine_count - 1)]) == chunks.fine
             assert client.package_url(REF) == f"{running.api}/packages/alice/tank-sounds/1.2.0.icpkg"
             with pytest.raises(NotFound):
                 await client.package(PackageId("no", "body"))

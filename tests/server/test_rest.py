@@ -14,10 +14,11 @@ from yarl import URL
 
 from icworkshop_gui.core.catalog import SearchQuery
 from icworkshop_gui.core.errors import RegistryError, UserError
+from icworkshop_gui.registry.schema import SPANS_MAX
 from icworkshop_gui.server.app import WorkshopServer
 from icworkshop_gui.server.config import CONFIG_FILE, load_config
 from icworkshop_gui.server.limits import Once, RateLimit, limit_key
-from icworkshop_gui.server.rest.packages import Span, parse_range
+from icworkshop_gui.server.rest.packages import Span, chosen_chunks, parse_range
 from tests.helpers.builders import built, content, package
 from tests.server.workshop import FakeSeed, config_for, release, run, shelve, workshop
 
@@ -90,6 +91,38 @@ def test_package_bytes(tmp_path: Path) -> None:
             # one address counts once a day, and a look at the header does not count
             running.server.catalog.flush_downloads()
             assert running.server.catalog.search(SearchQuery()).items[0].downloads == 1
+
+    run(work)
+
+
+def test_fine_chunks_are_chosen_by_number() -> None:
+    body = bytes(range(80))
+    assert chosen_chunks(body, "") == body
+    assert chosen_chunks(body, "0-0,8-9") == body[:8] + body[64:]
+    for of in ("x", "1", "2-1", "0-10", "0-1,", "-1-2", "0-9,0-0", "\u0661-\u0662"):
+        with pytest.raises(RegistryError):
+            chosen_chunks(body, of)
+    assert chosen_chunks(bytes(8 * SPANS_MAX), ",".join(f"{n}-{n}" for n in range(SPANS_MAX))) == bytes(8 * SPANS_MAX)
+    with pytest.raises(RegistryError):
+        chosen_chunks(bytes(9 * SPANS_MAX), ",".join(f"{n}-{n}" for n in range(SPANS_MAX + 1)))
+
+
+def test_texts_are_packed_for_who_takes_that(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with workshop(tmp_path) as running:
+            await running.publish(package({f"assets/{n:04}.bin": b"x" * 10 for n in range(200)}))
+            _, plain, headers = await running.get(f"{BASE}/skeleton", **{"Accept-Encoding": "identity"})
+            assert (headers["Vary"], "Content-Encoding" in headers) == ("Accept-Encoding", False)
+            refusing = await running.get(f"{BASE}/skeleton", **{"Accept-Encoding": "br, gzip;q=0"})
+            assert refusing[2]["ETag"] == headers["ETag"]
+            async with running.http.get(f"{running.ready.url}{BASE}/skeleton") as answer:
+                assert await answer.read() == plain
+                assert answer.headers["Content-Encoding"] == "gzip"
+                assert int(answer.headers["Content-Length"]) < len(plain) // 3
+                etag = answer.headers["ETag"]
+            assert etag != headers["ETag"]
+            assert (await running.get(f"{BASE}/skeleton", **{"If-None-Match": etag}))[0] == 304
+            assert "Content-Encoding" not in (await running.get(f"{BASE}/chunks"))[2]
 
     run(work)
 

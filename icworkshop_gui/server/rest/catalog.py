@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from icworkshop_gui import __version__
-from icworkshop_gui.core.catalog import Sort
+from icworkshop_gui.core.catalog import PackageId, Sort
 from icworkshop_gui.registry import schema
 from icworkshop_gui.server.rest.desk import Desk, json_answer, package_of, release_of
 
@@ -57,11 +58,17 @@ def catalog_routes(desk: Desk) -> APIRouter:
 
     @router.get("/packages/{publisher}/{name}", summary="The newest release of a package, and all versions")
     def package(request: Request, publisher: str, name: str) -> Response:
-        return json_answer(schema.detail_to_json(desk.catalog.package(package_of(publisher, name))), request)
+        return page(request, package_of(publisher, name), "")
 
     @router.get("/packages/{publisher}/{name}/{version}", summary="One release, and all versions")
     def release(request: Request, publisher: str, name: str, version: str) -> Response:
         ref = release_of(publisher, name, version)
-        return json_answer(schema.detail_to_json(desk.catalog.package(ref.package, ref.version)), request)
+        return page(request, ref.package, ref.version)
+
+    def page(request: Request, package: PackageId, version: str) -> Response:
+        detail = desk.catalog.package(package, version)
+        if request.query_params.get("files") == "no":
+            detail = replace(detail, release=replace(detail.release, files=()))
+        return json_answer(schema.detail_to_json(detail), request)
 
     return router

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +26,11 @@ from icworkshop_gui.server.publishing import Publisher
 from icworkshop_gui.server.tokens import Tokens
 
 JSON_TYPE = "application/json"
+SKELETON_TYPE, MANIFEST_TYPE = "application/octet-stream", "application/yaml"
+PACKED_TYPES = frozenset({JSON_TYPE, SKELETON_TYPE, MANIFEST_TYPE})
+"""What gets smaller when it is packed: texts, names, numbers."""
+PACKED_MIN = 1024
+"""Bytes from which packing is worth it."""
 COUNTED_ONCE = 86_400.0
 """Seconds in which the same address counts once for the same release."""
 
@@ -95,12 +102,28 @@ def json_answer(message: schema.Json, request: Request | None = None, status: in
 
 
 def validated(body: bytes, request: Request, media_type: str, etag: str, cache: str) -> Response:
-    """A body with its validator, or 304 (RFC 9110 §13.1.2)."""
+    """A body with its validator, or 304 (RFC 9110 §13.1.2); packed for who takes that. Blocks while it packs."""
+    packs = media_type in PACKED_TYPES and len(body) >= PACKED_MIN
+    packed = packs and "gzip" in _codings(request)
+    if packed:
+        # Other bytes, so another validator (RFC 9110 §8.8.3.3).
+        etag = f'{etag[:-1]}-gzip"'
     headers = {"ETag": etag, "Cache-Control": cache}
+    if packs:
+        headers["Vary"] = "Accept-Encoding"
     asked = request.headers.get("if-none-match", "")
     if asked.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in asked.split(",")]:
         return Response(status_code=304, headers=headers)
+    if packed:
+        body, headers["Content-Encoding"] = gzip.compress(body, mtime=0), "gzip"
     return Response(body, media_type=media_type, headers=headers)
+
+
+def _codings(request: Request) -> set[str]:
+    """The content codings that the asker takes (RFC 9110 §12.5.3)."""
+    listed = request.headers.get("accept-encoding", "").lower().split(",")
+    parts = [entry.replace(" ", "").partition(";") for entry in listed]
+    return {name for name, _, weight in parts if not re.fullmatch(r"q=0(\.0*)?", weight)}
 
 
 def error_answer(error: Exception) -> Response:

@@ -14,15 +14,19 @@ from starlette.responses import Response, StreamingResponse
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import NotFound, RegistryError
+from icworkshop_gui.formats.chunks import FINE_ENTRY
 from icworkshop_gui.formats.header import HEADER_SIZE
+from icworkshop_gui.registry.schema import SPANS_MAX
 from icworkshop_gui.server.catalog import Asset, StoredPackage
 from icworkshop_gui.server.limits import limit_key
-from icworkshop_gui.server.rest.desk import Desk, readable, release_of, validated
+from icworkshop_gui.server.rest.desk import MANIFEST_TYPE, SKELETON_TYPE, Desk, readable, release_of, validated
 
 CHUNK = 256 * 1024
 """Bytes read from disk and sent at once."""
 FOREVER = "public, max-age=31536000, immutable"
 PACKAGE_TYPE = "application/vnd.ironcurtain.icpkg"
+OUTLINE_TYPE = "application/vnd.ironcurtain.chunks"
+_CHUNK_SPAN = re.compile(r"(\d{1,9})-(\d{1,9})", re.ASCII)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -56,6 +60,24 @@ def parse_range(header: str, size: int) -> Span | None:
     return Span(start, min(int(last) + 1, size) if last else size)
 
 
+def chosen_chunks(body: bytes, of: str) -> bytes:
+    """The entries of a list of fine chunks with these numbers; all when `of` is empty. RegistryError."""
+    if not of:
+        return body
+    size, chosen = FINE_ENTRY.size, bytearray()
+    spans = of.split(",", SPANS_MAX)
+    if len(spans) > SPANS_MAX:
+        raise RegistryError("bad_request", f"more than {SPANS_MAX} spans of chunks at once")
+    for span in spans:
+        match = _CHUNK_SPAN.fullmatch(span)
+        if match is None or not int(match[1]) <= int(match[2]) < len(body) // size:
+            raise RegistryError("bad_range", "spans of chunks are written 0-7,40-44, and end where the list ends")
+        chosen += body[int(match[1]) * size : (int(match[2]) + 1) * size]
+        if len(chosen) > len(body):
+            raise RegistryError("bad_range", "the same chunks more than once")
+    return bytes(chosen)
+
+
 def package_routes(desk: Desk) -> APIRouter:
     router = APIRouter(tags=["packages"])
     desk.metrics.describe("icw_package_bytes_sent_total", "Bytes of packages sent over HTTP.")
@@ -68,8 +90,11 @@ def package_routes(desk: Desk) -> APIRouter:
             desk.metrics.add("icw_downloads_total")
 
     async def kept(request: Request, ref: PackageRef, kind: Asset, media_type: str) -> Response:
-        body = await asyncio.to_thread(desk.catalog.asset, ref, kind)
-        return validated(body, request, media_type, f'"{hashlib.sha256(body).hexdigest()}"', FOREVER)
+        def answer() -> Response:
+            body = desk.catalog.asset(ref, kind)
+            return validated(body, request, media_type, f'"{hashlib.sha256(body).hexdigest()}"', FOREVER)
+
+        return await asyncio.to_thread(answer)
 
     async def package(request: Request, publisher: str, name: str, version: str) -> Response:
         """Ranges, validators (the ETag is the SHA-256) and HEAD work as RFC 9110 wants them."""
@@ -120,10 +145,21 @@ def package_routes(desk: Desk) -> APIRouter:
 
     async def skeleton(request: Request, publisher: str, name: str, version: str) -> Response:
         ref = release_of(publisher, name, version)
-        return await kept(request, ref, Asset.SKELETON, "application/octet-stream")
+        return await kept(request, ref, Asset.SKELETON, SKELETON_TYPE)
+
+    async def chunks(request: Request, publisher: str, name: str, version: str) -> Response:
+        ref = release_of(publisher, name, version)
+        return await kept(request, ref, Asset.OUTLINE, OUTLINE_TYPE)
+
+    async def fine_chunks(request: Request, publisher: str, name: str, version: str, of: str = "") -> Response:
+        """All fine chunks, or those with the numbers `of` (`0-7,40-44`)."""
+        ref = release_of(publisher, name, version)
+        body = await asyncio.to_thread(desk.catalog.asset, ref, Asset.FINE)
+        etag = f'"{hashlib.sha256(body + of.encode()).hexdigest()}"'
+        return validated(chosen_chunks(body, of), request, OUTLINE_TYPE, etag, FOREVER)
 
     async def manifest(request: Request, publisher: str, name: str, version: str) -> Response:
-        return await kept(request, release_of(publisher, name, version), Asset.MANIFEST, "application/yaml")
+        return await kept(request, release_of(publisher, name, version), Asset.MANIFEST, MANIFEST_TYPE)
 
     async def preview(request: Request, publisher: str, name: str, version: str) -> Response:
         answer = await kept(request, release_of(publisher, name, version), Asset.PREVIEW, "image/png")
@@ -132,6 +168,8 @@ def package_routes(desk: Desk) -> APIRouter:
 
     readable(router, path + ".torrent", torrent, "Its torrent")
     readable(router, path + "/skeleton", skeleton, "Its bytes outside its files")
+    readable(router, path + "/chunks", chunks, "The chunks of its files, for updates that fetch only what is new")
+    readable(router, path + "/chunks/fine", fine_chunks, "The fine chunks of those chunks that differ")
     readable(router, path + "/manifest", manifest, "Its manifest.yaml")
     readable(router, path + "/preview.png", preview, "Its picture")
     return router
