@@ -1,4 +1,4 @@
-"""`icworkshop search|show|install|tree|remove|list|verify`: the catalog and the library."""
+"""`icworkshop search|show|install|lock|tree|remove|list|verify`: the catalog and the library."""
 
 from __future__ import annotations
 
@@ -13,12 +13,23 @@ from icworkshop_gui.cli.changes import show_changes, show_tree
 from icworkshop_gui.cli.engine import COMPLETE, Shell, shell
 from icworkshop_gui.cli.output import Output, safe, size_text
 from icworkshop_gui.core.catalog import PackageId, PackageRef, PackageSummary, SearchQuery, Sort, is_version
-from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, UserError
+from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, StorageError, UserError
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.engine.api.commands import GetPackage, InstallAll, PlanInstall, RemovePackage, Search, VerifyPackage
+from icworkshop_gui.engine.api.commands import (
+    GetPackage,
+    InstallAll,
+    InstallLocked,
+    PlanInstall,
+    RemovePackage,
+    Search,
+    VerifyPackage,
+    WriteLock,
+)
 from icworkshop_gui.engine.api.snapshots import LibraryEntry, TransferState
 from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.formats.lockfile import LOCK_MAX, LockFile
+from icworkshop_gui.store.durable import replace_file
 from icworkshop_gui.store.paths import data_dir
 
 
@@ -134,24 +145,68 @@ def _wishes(arguments: argparse.Namespace) -> tuple[tuple[PackageId, str], ...]:
 
 def install(arguments: argparse.Namespace, output: Output) -> int:
     wishes = _wishes(arguments)
+    if bool(wishes) == bool(arguments.locked):
+        raise UserError("Name the packages to install, or a lock file with --locked; not both.")
+    if arguments.locked:
+        return _install_locked(arguments, output)
     if arguments.dry_run:
         with engine(arguments, output) as opened:
             show_changes(opened.ask(PlanInstall(wishes)), output)
         return 0
     with engine(arguments, output, listen=True) as opened:
-        asked = list(opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))))
-        # What it needs comes along as transfers of their own; they are in the view by the time `ask` returns.
-        opened.fetch(lambda: [*asked, *_running(opened)])
-        for transfer in asked:
-            snapshot = opened.view.transfers[transfer]
-            entry = opened.view.library.get(snapshot.ref) if snapshot.ref else None
-            folder = entry.folder if entry else ""
-            output.object(
-                event="done", id=str(snapshot.ref), name=snapshot.name, folder=folder, size=snapshot.size,
-                from_peers=snapshot.from_peers, from_http=snapshot.from_http, reused=snapshot.reused,
-            )  # fmt: skip
-            output.line(f"{safe(snapshot.name)} {snapshot.ref} is installed in {folder}")
+        _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))), output)
     return 0
+
+
+def _install_locked(arguments: argparse.Namespace, output: Output) -> int:
+    if arguments.dry_run:
+        raise UserError("A lock file says itself what would be installed; --dry-run is for packages.")
+    lock = _read(arguments.locked)
+    with engine(arguments, output, listen=True) as opened:
+        asked = opened.ask(InstallLocked(lock, Tier.from_slug(arguments.tier)))
+        _fetch(opened, asked, output)
+    if not asked:
+        output.line("Nothing to do: all of it is here.")
+    return 0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(LOCK_MAX + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def lock(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        data = opened.ask(WriteLock(tuple(package for package, _version in arguments.packages)))
+    count = len(LockFile.parse(data).packages)
+    if arguments.output is None:
+        output.object(event="done", packages=count, lock=data.decode())
+        output.line(data.decode().rstrip())
+        return 0
+    try:
+        replace_file(arguments.output, data)
+    except StorageError as error:
+        raise UserError(f"{arguments.output} cannot be written. Choose another place with -o.") from error
+    output.object(event="done", packages=count, path=str(arguments.output))
+    output.line(f"{arguments.output} names {count} packages.")
+    return 0
+
+
+def _fetch(opened: Shell, asked: Sequence[TransferId], output: Output) -> None:
+    # What they need comes along as transfers of their own; they are in the view by the time `ask` returns.
+    opened.fetch(lambda: [*asked, *_running(opened)])
+    for transfer in asked:
+        snapshot = opened.view.transfers[transfer]
+        entry = opened.view.library.get(snapshot.ref) if snapshot.ref else None
+        folder = entry.folder if entry else ""
+        output.object(
+            event="done", id=str(snapshot.ref), name=snapshot.name, folder=folder, size=snapshot.size,
+            from_peers=snapshot.from_peers, from_http=snapshot.from_http, reused=snapshot.reused,
+        )  # fmt: skip
+        output.line(f"{safe(snapshot.name)} {snapshot.ref} is installed in {folder}")
 
 
 def tree(arguments: argparse.Namespace, output: Output) -> int:
@@ -258,7 +313,8 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb.set_defaults(run=show)
 
     verb = verbs.add_parser("install", parents=common, help="fetch packages and what they need")
-    verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("packages", type=package, nargs="*", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--locked", type=Path, metavar="FILE", help="exactly what this ic.lock names")
     verb.add_argument("--tier", choices=[tier.slug for tier in reversed(Tier)], default=Tier.USER_REQUESTED.slug)
     verb.add_argument("--dry-run", action="store_true", help="only say what would change")
     verb.set_defaults(run=install)
@@ -266,6 +322,11 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb = verbs.add_parser("tree", parents=common, help="what a package needs, and what is here of it")
     verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
     verb.set_defaults(run=tree)
+
+    verb = verbs.add_parser("lock", parents=common, help="write down which releases are installed (ic.lock)")
+    verb.add_argument("packages", type=package, nargs="*", metavar="PUBLISHER/NAME")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of printing it")
+    verb.set_defaults(run=lock)
 
     verb = verbs.add_parser("list", parents=common, help="what is installed")
     verb.set_defaults(run=list_installed)

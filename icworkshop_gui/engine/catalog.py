@@ -167,9 +167,13 @@ class Catalog:
         self._note(source, None)
         return detail
 
+    async def release_at(self, source: str, ref: PackageRef) -> PackageDetail:
+        """From this source and no other. NotFound, RegistryError."""
+        return await self.client(source).package(ref.package, ref.version)
+
     async def files(self, source: str, ref: PackageRef) -> tuple[FileEntry, ...]:
         """Of one release, from this source. NotFound, RegistryError."""
-        return (await self.client(source).package(ref.package, ref.version)).release.files
+        return (await self.release_at(source, ref)).release.files
 
     async def preview(self, package: PackageId, version: str, sha256: str) -> bytes:
         """The picture; NotFound when no source has it."""

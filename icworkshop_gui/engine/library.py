@@ -92,6 +92,10 @@ class Library:
                 features=() if manifest is None else manifest.features,
             )
 
+    def checksums(self) -> dict[PackageRef, str]:
+        """SHA-256 of every installed package, hex."""
+        return {ref: self._records[ref].sha256.hex() for ref in self.refs()}
+
     def _require(self, ref: PackageRef) -> PackageRecord:
         record = self._records.get(ref)
         if record is None or ref in self._removed:

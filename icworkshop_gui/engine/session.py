@@ -32,6 +32,7 @@ from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.library import Library
 from icworkshop_gui.engine.lock import EngineLock
+from icworkshop_gui.engine.locking import lock
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.incoming import HandshakeGate
 from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
@@ -45,6 +46,7 @@ from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
 from icworkshop_gui.engine.world import World
+from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.registry.cache import RegistryCache
 from icworkshop_gui.registry.client import RegistryClient
 from icworkshop_gui.store.disk import free_space
@@ -334,6 +336,11 @@ class Session:
                 return (await self.transfers.install(((package, version),), tier))[0]
             case wish.InstallAll(packages, tier):
                 return await self.transfers.install(packages, tier)
+            case wish.WriteLock(packages):
+                library = self.library
+                return lock(library.installed(), library.checksums(), packages).dump()
+            case wish.InstallLocked(data, tier):
+                return await self.transfers.install_locked(LockFile.parse(data), tier)
             case wish.PlanInstall(packages):
                 return await self._review(packages)
             case wish.AddTorrent():

@@ -17,9 +17,11 @@ from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.locking import unlock
 from icworkshop_gui.engine.planning import Plan, Planner, this_platform
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
+from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.store.transfers import TransferRecord
 
@@ -176,6 +178,13 @@ class Transfers:
             assert step.release is not None, "what is not installed was found in a source"
             found[step.ref.package] = await self._install_one(step.release, step.source, tier)
         return tuple(found[package] for package, _version in wishes)
+
+    async def install_locked(self, lock_file: LockFile, tier: Tier) -> tuple[TransferId, ...]:
+        """Exactly what it names and is not here. NotFound, RegistryError, IntegrityError; then nothing is begun."""
+        steps = await unlock(lock_file, self._session.catalog, self._session.library.checksums())
+        return tuple(
+            [await self._install_one(step.release, step.source, tier) for step in steps if step.release is not None]
+        )
 
     async def plan(self, wishes: Sequence[tuple[PackageId, str]]) -> Plan:
         """What these packages (version empty: the newest that goes) bring along. Changes nothing."""

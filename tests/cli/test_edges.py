@@ -108,6 +108,40 @@ def test_versions_that_exclude_each_other(server: Workshop, tmp_path: Path) -> N
     assert plain("install", "mapsmith/base@1.0.0", "mapsmith/base@2.0.0", *here).returncode == 4
 
 
+def test_a_lock_file_brings_exactly_what_it_names(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path / "a", "--source", server.url)
+    there = ("--data-dir", tmp_path / "b", "--source", server.url)
+    path = tmp_path / "ic.lock"
+    assert plain("install", "mapsmith/dunes", *here).returncode == 0
+    assert plain("lock", "-o", path, *here).returncode == 0
+
+    assert plain("install", "--locked", path, *there).returncode == 0
+
+    installed = [line["id"] + "@" + line["version"] for line in cli("list", *there)[1] if line["event"] == "package"]
+    assert installed == ["mapsmith/base@1.0.0", "mapsmith/dunes@1.0.0"]
+    assert plain("lock", *there).stdout.encode() == path.read_bytes()
+    assert "Nothing to do" in plain("install", "--locked", path, *there).stdout
+
+
+def test_a_lock_file_with_other_content(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path / "a", "--source", server.url)
+    path = tmp_path / "ic.lock"
+    assert plain("install", "mapsmith/base@1.0.0", *here).returncode == 0
+    assert plain("lock", "-o", path, *here).returncode == 0
+    text = path.read_text()
+    path.write_text(re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", text))
+
+    refused = plain("install", "--locked", path, "--data-dir", tmp_path / "b", "--source", server.url)
+
+    assert refused.returncode == 5
+    assert "has other content for mapsmith/base@1.0.0 than the lock file names" in refused.stderr
+    assert cli("list", "--data-dir", tmp_path / "b")[1] == [{"event": "done", "total": 0}]
+    path.write_text(text.replace("ic_lock_version = 1", "ic_lock_version = 9"))
+    assert "reads version 1" in plain("install", "--locked", path, *here).stderr
+    assert plain("install", "--locked", tmp_path / "none", *here).returncode == 1
+    assert "not both" in plain("install", *here).stderr
+
+
 def test_beside_a_running_program(server: Workshop, tmp_path: Path) -> None:
     """Its library is locked; the catalog is open to everybody."""
     lock = EngineLock.take(tmp_path)

@@ -85,6 +85,24 @@ class InstallAll(Command[tuple[TransferId, ...]]):
     tier: Tier = Tier.USER_REQUESTED
 
 
+@dataclass(frozen=True, slots=True)
+class WriteLock(Command[bytes]):
+    """An `ic.lock` of these installed packages and what they need; empty: of everything. NotFound, UserError."""
+
+    packages: tuple[PackageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InstallLocked(Command[tuple[TransferId, ...]]):
+    """Exactly what an `ic.lock` names, from the sources that it names. The ids of what is not here yet.
+
+    FormatError for what is no lock file; IntegrityError when a source has other content under the same name.
+    """
+
+    lock: bytes
+    tier: Tier = Tier.USER_REQUESTED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddTorrent(Command[TransferId]):
     """Any torrent, into or from a plain folder. Conflict when its info-hash is running already."""
