@@ -128,8 +128,8 @@ class Exchange:
 
     @property
     def is_deserted(self) -> bool:
-        """Nobody is here, and nobody is being dialled."""
-        return not self.swarm.connections
+        """Nobody is here, being dialled, or named by the user and still out of reach."""
+        return self.swarm.is_deserted
 
     def set(self, *, fetch: bool, share: bool) -> None:
         """Whether to ask for pieces, and whether to give some."""

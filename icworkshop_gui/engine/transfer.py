@@ -10,7 +10,8 @@ the phase, the user's pause, the queue's verdict and the sharing switches, and i
 Disk and network trouble never ends a transfer: it waits with a reason and tries again.
 
 A complete transfer that is shared sleeps while nobody comes: others can find it (`presence`), but it has no swarm and
-no file open. The first peer wakes it, and it goes to sleep again when the last has been gone for `SLEEP_AFTER`.
+no file open. The first peer wakes it, and it goes to sleep again when the last has been gone for `SLEEP_AFTER`. A seed
+that was told of peers stays awake until it has reached them.
 """
 
 from __future__ import annotations
@@ -540,6 +541,8 @@ class Transfer:
             urgent=urgent,
             announce=not self._is_http_only,
         )
+        if self.record.seed_only and self.extra_peers:
+            self._called = True  # for these it is shared: it goes to them
         self._session.touched(self)
 
     async def _wake(self) -> None:

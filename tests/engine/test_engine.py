@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from icworkshop_gui.store import open_files
 from icworkshop_gui.wire.peer.handshake import Handshake
 from tests.helpers.builders import content, torrent
 from tests.helpers.engines import Engine, engine
+from tests.helpers.ports import free_port
 
 SIZE = 3 * MIB + 77
 FILES = {"one.bin": content(SIZE, "one"), "sub/two.bin": content(100_000, "two"), "empty": b""}
@@ -66,6 +68,30 @@ def test_from_one_engine_to_the_next_and_on(tmp_path: Path) -> None:
         c.complete(second)
         assert same(tmp_path / "b-files")
         assert same(tmp_path / "c-files")
+
+
+def test_a_seed_goes_to_those_that_were_named_to_it_even_before_they_are_there(tmp_path: Path) -> None:
+    port = free_port()
+    with engine(tmp_path / "a") as a, engine(tmp_path / "b", listen_port=str(port)) as b:
+        lay_out(tmp_path / "source")
+        late = Endpoint("127.0.0.1", port)
+        wish_to_seed = wish.AddTorrent(metainfo=METAINFO, folder=tmp_path / "source", seed_only=True, peers=(late,))
+        seeding = a.ask(wish_to_seed)
+        a.until(lambda view: view.transfers[seeding].state is TransferState.SEEDING)
+        time.sleep(0.5)  # it was dialled, and knows nothing of this torrent yet
+        first = b.ask(wish.AddTorrent(metainfo=METAINFO, folder=tmp_path / "b-files"))
+        b.complete(first, timeout=10.0)
+        assert same(tmp_path / "b-files")
+
+
+def test_a_seed_nobody_has_asked_anything_goes_to_whom_it_is_told_of(tmp_path: Path) -> None:
+    with engine(tmp_path / "a") as a, engine(tmp_path / "b") as b:
+        seed(a, tmp_path / "source", METAINFO)
+        first = b.ask(wish.AddTorrent(metainfo=METAINFO, folder=tmp_path / "b-files"))
+        b.until(lambda view: view.transfers[first].state is TransferState.DOWNLOADING)
+        (seeding,) = a.view.transfers
+        a.ask(wish.AddPeers(seeding, (Endpoint("127.0.0.1", b.view.totals.listen_port),)))
+        b.complete(first, timeout=10.0)
 
 
 def test_what_is_there_is_not_fetched_and_what_is_wrong_is(tmp_path: Path) -> None:

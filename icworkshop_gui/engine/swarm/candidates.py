@@ -19,6 +19,10 @@ RETRY_SECONDS = 60.0
 LOCAL_RETRY_SECONDS = 5.0
 """The same for private and loopback addresses: a peer of our own network that is just starting harms nobody."""
 
+NAMED_RETRY_SECONDS = 1.0
+"""Wait after the first failure of a peer that the user named. Doubles with each, until it is what everybody waits:
+whoever names a peer is starting it right now, or has just mistyped, and watches."""
+
 MAX_FAILURES = 3
 """Failures in a row after which a peer is not dialled again, unless the user named it."""
 
@@ -122,6 +126,15 @@ class CandidatePool:
             self._busy.add(candidate.endpoint)
         return chosen
 
+    @property
+    def awaits_named(self) -> bool:
+        """Is there a peer that the user named and that could not be reached yet, or not any more?"""
+        return any(
+            c.source is PeerSource.MANUAL and (c.failures or c.not_before == float("-inf"))
+            for c in self._known.values()
+            if c.endpoint not in self._busy
+        )
+
     def next_at(self) -> float | None:
         """When the next candidate becomes ready; None when none will."""
         times = [c.not_before for c in self._known.values() if c.endpoint not in self._busy and not c.is_dead]
@@ -192,8 +205,11 @@ class CandidatePool:
         return endpoint in self._banned or endpoint.host in self._banned_hosts
 
     def _wait(self, candidate: _Candidate) -> float:
-        step = LOCAL_RETRY_SECONDS if candidate.is_local else RETRY_SECONDS
-        return step * (min(candidate.failures, MAX_LOCAL_FAILURES) + 1)
+        failures = min(candidate.failures, MAX_LOCAL_FAILURES)
+        wait = (LOCAL_RETRY_SECONDS if candidate.is_local else RETRY_SECONDS) * (failures + 1)
+        if candidate.source is PeerSource.MANUAL and failures:
+            wait = min(wait, NAMED_RETRY_SECONDS * 2 ** (failures - 1))
+        return wait
 
     def _forget_worst(self, rank: int) -> bool:
         """Make room for a candidate of this rank: drop a dead one, else one of a worse source."""

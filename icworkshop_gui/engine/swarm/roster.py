@@ -72,6 +72,11 @@ class Roster:
     def dialing(self) -> int:
         return self._connector.dialing
 
+    @property
+    def awaits_named(self) -> bool:
+        """Somebody whom the user named could not be reached, and is dialled again."""
+        return self._pool.awaits_named
+
     # --- coming -------------------------------------------------------------------------------
 
     def add(self, endpoints: Iterable[Endpoint], source: PeerSource) -> int:

@@ -212,6 +212,11 @@ class Swarm:
         return len(self._peers) + self._roster.dialing
 
     @property
+    def is_deserted(self) -> bool:
+        """Nobody is here or being dialled, nor will anybody be whom the user named."""
+        return not self.connections and not self._roster.awaits_named
+
+    @property
     def max_connections(self) -> int:
         """Peers at once; may be changed at any time."""
         return self._roster.max_connections

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.engine.swarm.candidates import (
     LOCAL_RETRY_SECONDS,
     MAX_FAILURES,
+    MAX_LOCAL_FAILURES,
     RETRY_SECONDS,
     CandidatePool,
 )
@@ -74,6 +77,55 @@ def test_what_the_user_named_is_never_written_off() -> None:
         now = attempt * 10_000.0
         assert p.next(1, now) == [public(1)]
         p.failed(public(1), now)
+
+
+@pytest.mark.parametrize(
+    ("named", "others", "expected"),
+    [
+        (public(1), RETRY_SECONDS, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0]),
+        (Endpoint("127.0.0.1", 4000), LOCAL_RETRY_SECONDS, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 40.0, 45.0]),
+    ],
+)
+def test_what_the_user_named_is_tried_again_soon(named: Endpoint, others: float, expected: list[float]) -> None:
+    p = pool()
+    p.add([named], PeerSource.MANUAL)
+    waits = []
+    now = 0.0
+    for _ in expected:
+        assert p.next(1, now) == [named]
+        p.failed(named, now)
+        at = p.next_at()
+        assert at is not None
+        waits.append(at - now)
+        now = at
+    assert waits == expected
+    for _ in range(20):
+        p.next(1, now)
+        p.failed(named, now)
+        now = p.next_at() or now
+    p.next(1, now)
+    p.failed(named, now)
+    assert p.next_at() == now + others * (MAX_LOCAL_FAILURES + 1), "no more often than anybody else"
+
+
+def test_who_was_named_is_awaited_until_it_was_here() -> None:
+    p = pool()
+    p.add([public(2)], PeerSource.TRACKER)
+    assert not p.awaits_named
+    p.add([public(1)], PeerSource.MANUAL)
+    assert p.awaits_named
+    p.next(2, 0.0)
+    assert not p.awaits_named, "it is being dialled"
+    p.failed(public(1), 0.0)
+    assert p.awaits_named
+    p.next(1, 1.0)
+    p.left(public(1), 2.0)
+    assert not p.awaits_named
+    p.next(1, 1000.0)
+    p.failed(public(1), 1000.0)
+    assert p.awaits_named
+    p.ban(public(1))
+    assert not p.awaits_named
 
 
 def test_our_own_network_is_tried_again_soon() -> None:
