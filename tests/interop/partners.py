@@ -50,6 +50,10 @@ class Partner(ABC):
     @abstractmethod
     def done(self) -> bool: ...
 
+    @abstractmethod
+    def uploaded(self) -> int:
+        """Bytes of payload given to others so far."""
+
     def wait_complete(self, timeout: float = 60.0) -> None:
         end = time.monotonic() + timeout
         while not self.done():
@@ -120,6 +124,9 @@ class Libtorrent(Partner):
 
     def done(self) -> bool:
         return bool(self._handle.status().is_seeding)
+
+    def uploaded(self) -> int:
+        return int(self._handle.status().total_payload_upload)
 
     def wait_complete(self, timeout: float = 60.0) -> None:
         super().wait_complete(timeout)
@@ -214,6 +221,9 @@ class Aria2(_Daemon):
         rows = self._status()
         return bool(rows) and rows[0]["completedLength"] == rows[0]["totalLength"] and rows[0].get("seeder") == "true"
 
+    def uploaded(self) -> int:
+        return int(self._status()[0]["uploadLength"])
+
 
 class Transmission(_Daemon):
     name = "transmission"
@@ -263,6 +273,9 @@ class Transmission(_Daemon):
     def done(self) -> bool:
         rows = self._call("torrent-get", ids=[1], fields=["percentDone", "status"])["torrents"]
         return bool(rows) and rows[0]["percentDone"] == 1 and rows[0]["status"] == 6
+
+    def uploaded(self) -> int:
+        return int(self._call("torrent-get", ids=[1], fields=["uploadedEver"])["torrents"][0]["uploadedEver"])
 
 
 class QBittorrent(_Daemon):
@@ -326,6 +339,9 @@ class QBittorrent(_Daemon):
     def done(self) -> bool:
         rows = self._rows()
         return bool(rows) and rows[0]["progress"] == 1 and rows[0]["state"] in ("uploading", "stalledUP", "forcedUP")
+
+    def uploaded(self) -> int:
+        return int(self._rows()[0]["uploaded"])
 
 
 PARTNERS: tuple[type[Partner], ...] = (Libtorrent, Aria2, Transmission, QBittorrent)
