@@ -42,6 +42,15 @@ def run(*command: str | Path, **kwargs: object) -> int:
     return subprocess.run([str(part) for part in command], cwd=ROOT, **kwargs).returncode  # type: ignore[call-overload,no-any-return]
 
 
+def become(*command: str | Path) -> int:
+    """Run a program in our place, where that can be: signals reach it, and it has the time that it needs to end."""
+    if os.name != "posix":
+        return run(*command)
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execv(command[0], [str(part) for part in command])
+
+
 def environment() -> None:
     """Make or refresh `.venv` from the lock file; nothing is done when it is up to date."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
@@ -114,7 +123,7 @@ def demo(arguments: list[str]) -> int:
             "There is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set).\n"
             "On a machine without one: apt install xvfb, then xvfb-run -a python3 packaging/dev.py demo"
         )
-    return run(BIN / "icworkshop-gui", "--demo", *arguments)
+    return become(BIN / "icworkshop-gui", "--demo", *arguments)
 
 
 def test(arguments: list[str]) -> int:
@@ -157,7 +166,7 @@ def main() -> int:
             return lock()
         case "run" if arguments:
             environment()
-            return run(BIN / arguments[0], *arguments[1:])
+            return become(BIN / arguments[0], *arguments[1:])
         case _:
             print(__doc__)
             return 0 if command in ("help", "-h", "--help") else 2

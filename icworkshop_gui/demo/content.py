@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
-import math
 import struct
 import sys
-import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
 from icworkshop_gui.demo.packages import Sample
+from icworkshop_gui.demo.pictures import noise, preview, wave
 from icworkshop_gui.formats.icpkg import PackageFile
 
 TONE_RATE = 22_050
@@ -54,11 +52,6 @@ def _changelog(sample: Sample) -> bytes:
     for version, changes in sample.changes:
         lines += [f"## {version}", "", *(f"* {change}" for change in changes), ""]
     return "\n".join(lines).encode()
-
-
-def noise(name: str, size: int) -> bytes:
-    """`size` bytes that depend on `name` alone and do not compress."""
-    return hashlib.shake_128(name.encode()).digest(size)
 
 
 def _assets(sample: Sample) -> Iterator[Part]:
@@ -107,13 +100,6 @@ def _rules(sample: Sample) -> bytes:
     return ("\n".join(rows) + "\n").encode()
 
 
-def wave(turn: int) -> int:
-    """Nearly a sine, in whole numbers so that every machine agrees: 1024 steps a turn, -1000 to 1000."""
-    x = turn % 512
-    height = 4 * x * (512 - x) * 1000 // (512 * 512)
-    return height if turn % 1024 < 512 else -height
-
-
 @functools.lru_cache(maxsize=4)
 def _chord(base: int) -> bytes:
     """One second: a chord over a pulse, so that it is really to be listened to."""
@@ -140,70 +126,3 @@ def _tone(key: str, number: int, size: int) -> bytes:
         b"RIFF", 36 + len(sound), b"WAVE", b"fmt ", 16, 1, 1, TONE_RATE, 2 * TONE_RATE, 2, 16, b"data", len(sound),
     )  # fmt: skip
     return header + sound
-
-
-# --- previews ------------------------------------------------------------------------------------
-
-WIDTH, HEIGHT = 256, 144
-
-
-def preview(sample: Sample) -> bytes:
-    """A PNG of layered ridges in the package's own colours."""
-    seed = noise(f"{sample.ref.package}/preview", 64)
-    sky_top, sky_low = _colour(seed[0], 22, 35), _colour(seed[0] + seed[1] // 4, 50, 65)
-    ridges = [
-        [
-            HEIGHT * (35 + 17 * layer) // 100
-            + 14 * wave(x * 160 // (17 + seed[8 + layer] % 20) + 4 * seed[12 + layer]) // 1000
-            + 6 * wave(x * 160 // (5 + seed[16 + layer] % 7) + 4 * seed[20 + layer]) // 1000
-            for x in range(WIDTH)
-        ]
-        for layer in range(3)
-    ]
-    colours = [_colour(seed[0] + 30 + 12 * layer, 50 - 12 * layer, 50) for layer in range(3)]
-    sun_x, sun_y, sun_r = 40 + seed[30] % (WIDTH - 80), 26 + seed[31] % 30, 10 + seed[32] % 8
-    rows = bytearray()
-    for y in range(HEIGHT):
-        sky = bytes(a + (b - a) * y // HEIGHT for a, b in zip(sky_top, sky_low, strict=True))
-        rows.append(0)
-        row = bytearray(sky * WIDTH)
-        reach = sun_r**2 - (y - sun_y) ** 2
-        if reach > 0:
-            half = math.isqrt(reach)
-            row[3 * (sun_x - half) : 3 * (sun_x + half)] = bytes((255, 214, 150)) * (2 * half)
-        for ridge, colour in zip(ridges, colours, strict=True):
-            for x in range(WIDTH):
-                if y >= ridge[x]:
-                    row[3 * x : 3 * x + 3] = colour
-        rows += row
-    return _png(bytes(rows))
-
-
-def _colour(hue: int, value: int, saturation: int) -> bytes:
-    """RGB of a hue (256 to the turn) and percentages."""
-    sector, rest = divmod(hue % 256 * 6, 256)
-    top = 255 * value // 100
-    low = top * (100 - saturation) // 100
-    rising, falling = low + (top - low) * rest // 256, top - (top - low) * rest // 256
-    red, green, blue = (
-        (top, rising, low), (falling, top, low), (low, top, rising),
-        (low, falling, top), (rising, low, top), (top, low, falling),
-    )[sector]  # fmt: skip
-    return bytes((red, green, blue))
-
-
-def _png(rows: bytes) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", _stored(rows)) + chunk(b"IEND", b"")
-
-
-def _stored(data: bytes) -> bytes:
-    """A zlib stream without compression: compressors differ from machine to machine, this does not."""
-    out = bytearray(b"\x78\x01")
-    for start in range(0, len(data), 65535):
-        part = data[start : start + 65535]
-        out += struct.pack("<BHH", start + 65535 >= len(data), len(part), 65535 - len(part)) + part
-    return bytes(out + struct.pack(">I", zlib.adler32(data)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -20,6 +20,7 @@ from icworkshop_gui.engine.api.events import EngineFault, Event, TransferFinishe
 from icworkshop_gui.engine.api.snapshots import Connection, EngineTotals, TransferState
 from icworkshop_gui.gui.actions import ActionSpec, install_actions
 from icworkshop_gui.gui.bridge import EngineBridge
+from icworkshop_gui.gui.dialogs.shortcuts import ShortcutsSheet
 from icworkshop_gui.gui.format import clipped
 from icworkshop_gui.gui.pictures import Pictures
 from icworkshop_gui.gui.resources import resource
@@ -73,12 +74,13 @@ class MainWindow(QMainWindow):
         self._history: list[tuple[str, object]] = []
         self._at = -1
         self._quitting = False
+        self._shortcuts: ShortcutsSheet | None = None
         self._pictures = Pictures(bridge, self)
         self._body = QWidget()
         self.setWindowTitle("IC Workshop")
         self.setWindowIcon(QIcon(str(resource("app-icon.svg"))))
         self.setMinimumSize(*Measure.WINDOW_MIN)
-        self.resize(*Measure.WINDOW)
+        self._fit_screen()
         self._build([entry for entry in screens if entry.word])
         self._connect()
         self._remember()
@@ -110,20 +112,20 @@ class MainWindow(QMainWindow):
             ActionSpec((f"Ctrl+{number}",), entry.word, partial(self.go, entry.key))
             for number, entry in enumerate(railed, 1)
         ]
-        self.actions_by_word = install_actions(
-            self,
-            [
-                *pages,
-                ActionSpec(("Ctrl+F", "/"), "Search", self._focus_search),
-                ActionSpec(("Ctrl+,",), "Open settings", lambda: self.go("settings")),
-                ActionSpec(("F5",), "Refresh", self._refresh),
-                ActionSpec(("Ctrl+Z",), "Undo", self._undo),
-                ActionSpec(("Ctrl+W",), "Close window", self.close),
-                ActionSpec(("Ctrl+Q",), "Quit", self.request_quit),
-                ActionSpec(("Alt+Left",), "Back", self.back),
-                ActionSpec(("Alt+Right",), "Forward", self.forward),
-            ],
-        )
+        self._specs = [
+            *pages,
+            ActionSpec(("Ctrl+F", "/"), "Search", self._focus_search),
+            ActionSpec(("Ctrl+K",), "Search settings", self._search_settings),
+            ActionSpec(("Ctrl+,",), "Open settings", lambda: self.go("settings")),
+            ActionSpec(("F5",), "Refresh", self._refresh),
+            ActionSpec(("Ctrl+Z",), "Undo", self._undo),
+            ActionSpec(("Alt+Left",), "Back", self.back),
+            ActionSpec(("Alt+Right",), "Forward", self.forward),
+            ActionSpec(("F1", "Ctrl+?"), "This list", self._show_shortcuts),
+            ActionSpec(("Ctrl+W",), "Close window", self.close),
+            ActionSpec(("Ctrl+Q",), "Quit", self.request_quit),
+        ]
+        self.actions_by_word = install_actions(self, self._specs)
 
     def _connect(self) -> None:
         self.rail.chosen.connect(self.go)
@@ -245,6 +247,19 @@ class MainWindow(QMainWindow):
             self.go("browse")
             self.page("browse").focus_search()
 
+    def _search_settings(self) -> None:
+        self.go("settings")
+        self.page("settings").focus_search()
+
+    def _show_shortcuts(self) -> None:
+        if self._shortcuts is None:
+            self._shortcuts = ShortcutsSheet(self._specs)
+            self._shortcuts.closed.connect(self._shortcuts_closed)
+            self.open_sheet(self._shortcuts, self._shortcuts.area)
+
+    def _shortcuts_closed(self) -> None:
+        self._shortcuts = None
+
     def _refresh(self) -> None:
         page = self._current_screen()
         if page is not None:
@@ -261,6 +276,7 @@ class MainWindow(QMainWindow):
         """Where there is no title bar (a console's game mode), this is the way out."""
         menu = Menu(self)
         menu.entry("Settings", partial(self.go, "settings"), icon_name="settings")
+        menu.entry("Keyboard shortcuts", self._show_shortcuts, icon_name="keyboard")
         menu.entry("Close window", self.close, icon_name="x")
         menu.entry("Quit", self.request_quit, icon_name="power")
         menu.open_below(self.rail.logo)
@@ -310,6 +326,12 @@ class MainWindow(QMainWindow):
         """After the engine is closed: let go of threads."""
         self._quitting = True
         self._pictures.close()
+
+    def _fit_screen(self) -> None:
+        """The size of the drawings, or what the screen has room for: a handheld's panel takes its share."""
+        screen = self.screen()
+        room = screen.availableGeometry().size() if screen is not None else QSize(*Measure.WINDOW)
+        self.resize(QSize(*Measure.WINDOW).boundedTo(room))
 
     def _remember(self) -> None:
         if self._memory is None:

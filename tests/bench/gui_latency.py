@@ -33,6 +33,7 @@ from icworkshop_gui.engine.api.snapshots import TransferState
 from icworkshop_gui.engine.host import EngineHost
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.main import SWITCH_INTERVAL
+from icworkshop_gui.gui.tokens import Measure
 from icworkshop_gui.gui.window import MainWindow
 
 TICK_MS = 16
@@ -80,6 +81,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     ).start()
     bridge = EngineBridge(engine)
     window = MainWindow(bridge)
+    window.resize(*Measure.WINDOW)
     window.show()
     window.go("downloads")
     await asyncio.sleep(SETTLE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from pathlib import Path
@@ -11,18 +12,27 @@ import pytest
 from icworkshop_gui.core.catalog import PackageId
 from icworkshop_gui.demo.__main__ import PREFIX, chosen, place, sweep
 from icworkshop_gui.demo.build import build
-from icworkshop_gui.demo.content import preview
 from icworkshop_gui.demo.packages import Sample, load_samples
 from icworkshop_gui.demo.peer import write_part
+from icworkshop_gui.demo.pictures import HEIGHT, WIDTH, preview
 from icworkshop_gui.formats.ranges import Requirement
 
 SAMPLES = {str(sample.ref): sample for sample in load_samples()}
 PINNED = {
     "frostbyte/base-palette@1.0.0": "88321c4c13244847ee3ebcf5a4a773744e38fdd08920ebe26aef08b20eae58e8",
     "ladder-crew/balance-2@2.1.0": "975fd1efe9a8a4bc80013cb55cda0b664852dabb21c12263badc932a0f7ae8f5",
-    "mapsmith/river-delta@0.9.0": "34c4254a9b83189ac7e13550053756a22f57a2afc492ec5c50278acc5926a33a",
-    "quiet-hours/dusk-theme@1.0.0": "e2cea699c87ee90ec13a79a3f16753361ddfaa7919dbbdc3a80abba6b9bc8efc",
+    "mapsmith/river-delta@0.9.0": "89c93eef8ce84f5c1d5a5124d51927cd216631fb75a0d81e2705abd66f896e85",
+    "quiet-hours/dusk-theme@1.0.0": "92b3036dd23cd0e5442fd4c9c51647d662531a629ce02b2294bd6f2a9bd77e29",
 }
+
+PICTURES = {
+    "map": "210f4c6beb2d019b",
+    "music": "5bb15e6439f93a84",
+    "sprites": "413f68b7873193f2",
+    "total-conversion": "b04cfd290d0dfe1f",
+    "voice-pack": "6d24ffbd1569b6b3",
+}
+"""Category to the beginning of the SHA-256 of its first sample's preview."""
 
 
 @pytest.mark.parametrize("ref", sorted(PINNED))
@@ -48,11 +58,24 @@ def test_the_catalog_is_varied() -> None:
     assert len({s.license for s in samples}) >= 4
 
 
-def test_a_preview_is_a_png_that_unpacks() -> None:
-    picture = preview(SAMPLES["mapsmith/river-delta@0.9.0"])
+def one_of(category: str) -> Sample:
+    return next(sample for sample in SAMPLES.values() if sample.category == category)
+
+
+@pytest.mark.parametrize("category", ["map", "sprites", "music", "voice-pack", "total-conversion"])
+def test_a_preview_is_a_png_that_unpacks(category: str) -> None:
+    picture = preview(one_of(category))
     at = picture.index(b"IDAT")
     length = int.from_bytes(picture[at - 4 : at], "big")
-    assert len(zlib.decompress(picture[at + 4 : at + 4 + length])) == 144 * (1 + 3 * 256)
+    rows = zlib.decompress(picture[at + 4 : at + 4 + length])
+    assert len(rows) == HEIGHT * (1 + 3 * WIDTH)
+    colours = {rows[at : at + 3] for at in range(1, len(rows) - 3, 3)}
+    assert len(colours) > 20
+
+
+def test_previews_are_the_same_everywhere() -> None:
+    found = {category: hashlib.sha256(preview(one_of(category))).hexdigest()[:16] for category in PICTURES}
+    assert found == PICTURES
 
 
 def test_the_parts_of_both_players_cover_some_and_share_some(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
+from icworkshop_gui.gui.tokens import Measure
 from icworkshop_gui.gui.window import MainWindow
 from tests.helpers.fake_engine import FakeEngine
 
@@ -26,6 +27,8 @@ class Desk:
         self.bot = bot
         self.bridge = EngineBridge(engine)
         self.window = MainWindow(self.bridge, **options)
+        if "memory" not in options:
+            self.window.resize(*Measure.WINDOW)  # the offscreen screen is smaller
         with bot.waitActive(self.window):
             self.window.show()
             self.window.activateWindow()

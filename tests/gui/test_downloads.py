@@ -334,6 +334,30 @@ def test_nothing_at_all(qtbot: QtBot) -> None:
     desk.close()
 
 
+def test_only_finished_ones_leave_a_way_to_browse(qtbot: QtBot) -> None:
+    engine = FakeEngine.full()
+    desk = Desk(engine)
+    page = desk.page("downloads", DownloadsScreen)
+    sections = {row.section for row in page.model.rows}
+    assert not page._empty.isVisible()
+    engine.publish(
+        gone_transfers=[
+            row.transfer.id for row in page.model.rows if isinstance(row, TransferRow) and row.section.tier is not None
+        ]
+    )
+    desk.settle()
+    assert {row.section for row in page.model.rows} == sections - {Section.LOBBY, Section.USER, Section.BACKGROUND}
+    assert page._empty.isVisible()
+    assert page.list.isVisible()
+    assert page.list.height() == page.list.height_of_rows()
+    assert page._empty.y() >= page.list.geometry().bottom()
+    page.list.setCurrentIndex(page.model.index(page.model.rowCount() - 1, 0))
+    desk.key(page.list, Qt.Key.Key_Return)
+    desk.settle()
+    assert not page._empty.isVisible()
+    desk.close()
+
+
 def test_every_row_paints_in_every_state(desk: Desk, page: DownloadsScreen) -> None:
     for state in TransferState:
         for reason in (Reason.NONE, Reason.DISK, Reason.FAILED):

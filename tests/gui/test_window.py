@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QShortcut
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -18,6 +19,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api.commands import SetSetting, SetSharing
 from icworkshop_gui.engine.api.events import EngineFault, TransferFinished
 from icworkshop_gui.engine.api.snapshots import Connection, TransferState
+from icworkshop_gui.gui.dialogs.shortcuts import LISTS
 from icworkshop_gui.gui.resources import resource
 from icworkshop_gui.gui.screens import SCREENS
 from icworkshop_gui.gui.theme import Mode, Text, theme
@@ -51,6 +53,47 @@ def test_numbers_choose_pages(desk: Desk, number: int, key: str) -> None:
     QTest.keyClick(desk.window, getattr(Qt.Key, f"Key_{number}"), Qt.KeyboardModifier.ControlModifier)
     assert desk.window.current == key
     assert desk.window.rail.button(key).isChecked()
+
+
+def test_shortcuts_are_listed(desk: Desk) -> None:
+    desk.go("browse")
+    QTest.keyClick(desk.window, Qt.Key.Key_F1)
+    sheet = desk.window._shortcuts
+    assert sheet is not None
+    listed = {key for keys, _word in sheet.lines for key in keys}
+    for action in desk.window.actions():
+        for keys in action.shortcuts():
+            assert keys.toString() in listed
+    QTest.keyClick(desk.window, Qt.Key.Key_F1)
+    assert desk.window._shortcuts is sheet
+    QTest.keyClick(sheet, Qt.Key.Key_Escape)
+    assert desk.window._shortcuts is None
+
+
+def test_every_page_shortcut_is_listed(desk: Desk) -> None:
+    for entry in SCREENS:
+        desk.go(entry.key, desk.engine.catalog[0] if not entry.word else None)
+    listed = {key for _title, lines in LISTS for keys, _word in lines for key in keys}
+    found = {shortcut.key().toString() for shortcut in desk.window.findChildren(QShortcut)}
+    assert found
+    assert found <= listed
+
+
+def test_settings_are_searched_from_anywhere(desk: Desk) -> None:
+    desk.go("browse")
+    QTest.keyClick(desk.window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    assert desk.window.current == "settings"
+    assert desk.window.focusWidget() is desk.window.page("settings").search.edit
+
+
+def test_the_window_fits_the_screen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small:
+        def availableGeometry(self) -> QRect:
+            return QRect(0, 0, 1280, 700)
+
+    monkeypatch.setattr(desk.window, "screen", Small)
+    desk.window._fit_screen()
+    assert desk.window.size() == QSize(1280, 700)
 
 
 def test_history_goes_back_and_forward(desk: Desk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from icworkshop_gui.gui.icons import pixmap
@@ -50,6 +50,20 @@ class Label(QLabel):
         palette = QPalette(self.palette())
         palette.setColor(QPalette.ColorRole.WindowText, theme().color(self._token))
         self.setPalette(palette)
+
+
+class Paragraph(Label):
+    """Words that break into lines and are exactly as high as those: Qt's own label keeps the height that its
+    preferred width would need, and leaves a gap where it got more room."""
+
+    def __init__(self, text: str = "", style: Text = Text.BODY, token: Token = Token.TEXT) -> None:
+        super().__init__(text, style, token, wrap=True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.setFixedHeight(self.heightForWidth(event.size().width()))
 
 
 class ElidedLabel(Label):

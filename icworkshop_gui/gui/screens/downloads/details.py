@@ -55,7 +55,7 @@ def facts_of(
         ("Already here", words.size(transfer.reused)),
         ("Shared", words.size(transfer.uploaded)),
         ("Thrown away", words.size(transfer.wasted)),
-        ("Peers", f"{transfer.peers} connected, {transfer.seeds} of them complete, {transfer.known_peers} known"),
+        ("Peers", f"{transfer.peers} here, {transfer.seeds} complete, {transfer.known_peers} known"),
         ("Limits", f"↓ {words.limit(transfer.limit_down)} · ↑ {words.limit(transfer.limit_up)}"),
         ("Added", words.ago(transfer.added_at, wall)),
     ]

@@ -88,6 +88,10 @@ class DownloadsList(QListView):
             self.setCurrentIndex(index)
             self.scrollTo(index)
 
+    def height_of_rows(self) -> int:
+        """Pixels that all rows take together."""
+        return sum(self.sizeHintForRow(row) for row in range(self._rows.rowCount())) + 2 * self.frameWidth()
+
     # --- pointer -----------------------------------------------------------------------------------
 
     def _part_at(self, at: QPoint) -> tuple[QModelIndex, Part] | None:

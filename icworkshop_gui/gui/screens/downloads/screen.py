@@ -6,7 +6,7 @@ import time
 
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QKeySequence, QPixmap, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from icworkshop_gui.core.catalog import PackageId
 from icworkshop_gui.core.ids import TransferId
@@ -26,6 +26,9 @@ from icworkshop_gui.gui.widgets.buttons import Button, IconButton, Kind
 from icworkshop_gui.gui.widgets.card import slim_bars
 from icworkshop_gui.gui.widgets.empty_state import EmptyState
 from icworkshop_gui.gui.widgets.menu import Menu
+
+QWIDGETSIZE_MAX = (1 << 24) - 1
+"""Qt's own: no limit."""
 
 
 class DownloadsScreen(Screen):
@@ -60,13 +63,16 @@ class DownloadsScreen(Screen):
         self._empty = EmptyState("download", "Nothing is downloading", "Find something in Browse.")
         browse = self._empty.add_action(Button("Browse", kind=Kind.PRIMARY, icon="compass"))
         browse.clicked.connect(lambda: self.shell.go("browse"))
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self.list)
-        self._stack.addWidget(self._empty)
+        self._page = QWidget()
+        column = QVBoxLayout(self._page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.list, 1)
+        column.addWidget(self._empty, 1)
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setHandleWidth(10)
-        self._splitter.addWidget(self._stack)
+        self._splitter.addWidget(self._page)
         self._splitter.addWidget(self.details)
         self._splitter.setSizes([420, 250])
         self._splitter.setStretchFactor(0, 1)
@@ -110,6 +116,8 @@ class DownloadsScreen(Screen):
         self.more.clicked.connect(lambda: self.header_menu().open_below(self.more))
         toggle = QShortcut(QKeySequence("Ctrl+I"), self)
         toggle.activated.connect(self._toggle_details)
+        self.model.rowsInserted.connect(self._show_emptiness)
+        self.model.rowsRemoved.connect(self._show_emptiness)
         self.shell.pictures.arrived.connect(self._repaint)
 
     def _art(self, transfer: TransferSnapshot, size: QSize, dpr: float) -> QPixmap:
@@ -147,10 +155,14 @@ class DownloadsScreen(Screen):
 
     def _show_emptiness(self) -> None:
         transfers = self.model.visible
-        self._stack.setCurrentIndex(0 if self.model.rows else 1)
         self.header.set_subtitle(summary(transfers, time.time()))
         running = [row for row in self.model.rows if isinstance(row, TransferRow) and row.section.tier is not None]
         self.pause_all.setEnabled(bool(running))
+        # Titles of what is finished or shared may stand above the way out; unfolded, they take the page.
+        idle = not any(isinstance(row, TransferRow) for row in self.model.rows)
+        self.list.setVisible(bool(self.model.rows))
+        self.list.setMaximumHeight(self.list.height_of_rows() if idle else QWIDGETSIZE_MAX)
+        self._empty.setVisible(idle)
 
     def _totals(self, totals: EngineTotals) -> None:
         self.model.engine_now = totals.now

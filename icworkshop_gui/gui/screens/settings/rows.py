@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from icworkshop_gui.engine.api.settings import Kind, Setting, format_rate, parse_rate
 from icworkshop_gui.gui.prefs import Pref
@@ -12,7 +12,7 @@ from icworkshop_gui.gui.screens.settings.entries import Entry
 from icworkshop_gui.gui.theme import Text
 from icworkshop_gui.gui.tokens import Token
 from icworkshop_gui.gui.widgets.buttons import Button, Dot, LinkButton
-from icworkshop_gui.gui.widgets.labels import Label
+from icworkshop_gui.gui.widgets.labels import Label, Paragraph
 from icworkshop_gui.gui.widgets.rate_slider import STEPS, TELL_AFTER_MS, Slider, nearest_step
 from icworkshop_gui.gui.widgets.search_field import Field
 from icworkshop_gui.gui.widgets.switch import Switch
@@ -228,9 +228,7 @@ class SettingRow(QWidget):
         text.setSpacing(3)
         text.addStretch(1)
         text.addLayout(top)
-        help_text = Label(self.entry.help, Text.SECOND, Token.MUTED, wrap=True)
-        help_text.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        text.addWidget(help_text)
+        text.addWidget(Paragraph(self.entry.help, Text.SECOND, Token.MUTED))
         text.addWidget(self.error)
         text.addLayout(back)
         text.addStretch(1)

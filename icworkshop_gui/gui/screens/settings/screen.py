@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from icworkshop_gui.engine.api import commands as c
@@ -158,8 +158,6 @@ class SettingsScreen(Screen):
         bridge.totalsChanged.connect(self._totals)
         self.search.searched.connect(self._search)
         prefs().changed.connect(self._pref_changed)
-        shortcut = QShortcut(QKeySequence("Ctrl+K"), self)
-        shortcut.activated.connect(self.focus_search)
 
     # --- the window ----------------------------------------------------------------------------------
 
