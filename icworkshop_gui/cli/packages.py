@@ -1,4 +1,4 @@
-"""`icworkshop search|show|install|lock|tree|remove|list|verify`: the catalog and the library."""
+"""`icworkshop search|show|install|lock|tree|remove|pin|gc|list|verify`: the catalog and the library."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, Stora
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api.commands import (
+    CleanUp,
     GetPackage,
     InstallAll,
     InstallLocked,
+    Pin,
     PlanInstall,
     RemovePackage,
     Search,
     VerifyPackage,
     WriteLock,
 )
-from icworkshop_gui.engine.api.snapshots import LibraryEntry, TransferState
+from icworkshop_gui.engine.api.snapshots import Hold, LibraryEntry, TransferState
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.formats.lockfile import LOCK_MAX, LockFile
 from icworkshop_gui.store.durable import replace_file
 from icworkshop_gui.store.paths import data_dir
+
+HOLDS = {
+    Hold.KEPT: "",
+    Hold.NEEDED: "needed by others",
+    Hold.TEMPORARY: "here for a while",
+    Hold.UNUSED: "nothing needs it",
+}
 
 
 def package(text: str) -> tuple[PackageId, str]:
@@ -154,7 +163,7 @@ def install(arguments: argparse.Namespace, output: Output) -> int:
             show_changes(opened.ask(PlanInstall(wishes)), output)
         return 0
     with engine(arguments, output, listen=True) as opened:
-        _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))), output)
+        _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier), arguments.temporary)), output)
     return 0
 
 
@@ -230,7 +239,8 @@ def list_installed(arguments: argparse.Namespace, output: Output) -> int:
         entries = sorted(opened.view.library.values(), key=lambda entry: entry.ref)
     for entry in entries:
         output.object(event="package", **_entry_facts(entry))
-        mark = "  damaged" if entry.damaged else ""
+        marks = ["pinned" if entry.pinned else HOLDS[entry.hold], "damaged" if entry.damaged else ""]
+        mark = "".join(f"  {word}" for word in marks if word)
         output.line(f"{entry.ref!s:46} {size_text(entry.size):>9}  {safe(entry.title)}{mark}")
     output.object(event="done", total=len(entries))
     if not entries:
@@ -249,6 +259,8 @@ def _entry_facts(entry: LibraryEntry) -> dict[str, Any]:
         "folder": entry.folder,
         "how": entry.how,
         "damaged": entry.damaged,
+        "hold": entry.hold.value,
+        "pinned": entry.pinned,
         "update_to": entry.update_to,
     }
 
@@ -270,6 +282,33 @@ def remove(arguments: argparse.Namespace, output: Output) -> int:
             opened.ask(RemovePackage(ref, force=arguments.force))
             output.object(event="done", id=str(ref.package), version=ref.version, freed=freed)
             output.line(f"{ref} is removed; that frees {size_text(freed)}.")
+    return 0
+
+
+def pin(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        for wanted, version in arguments.packages:
+            ref = _installed(opened, wanted, version)
+            opened.ask(Pin(ref, not arguments.off))
+            output.object(event="done", id=str(ref.package), version=ref.version, pinned=not arguments.off)
+            output.line(f"{ref} goes when nothing needs it." if arguments.off else f"{ref} stays.")
+    return 0
+
+
+def clean_up(arguments: argparse.Namespace, output: Output) -> int:
+    with engine(arguments, output) as opened:
+        holds = {ref: entry.hold for ref, entry in opened.view.library.items()}
+        report = opened.ask(CleanUp(arguments.dry_run))
+    for ref, size in report.packages:
+        output.object(event="removed", id=str(ref.package), version=ref.version, freed=size, hold=holds[ref].value)
+        output.line(f"{ref!s:46} {size_text(size):>9}  {HOLDS[holds[ref]]}")
+    output.object(event="done", freed=report.freed, dry_run=arguments.dry_run)
+    if not report.freed and not report.packages:
+        output.line("Everything that is here is needed.")
+    elif arguments.dry_run:
+        output.line(f"That would free {size_text(report.freed)}. Without --dry-run it goes.")
+    else:
+        output.line(f"That freed {size_text(report.freed)}.")
     return 0
 
 
@@ -317,7 +356,17 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb.add_argument("--locked", type=Path, metavar="FILE", help="exactly what this ic.lock names")
     verb.add_argument("--tier", choices=[tier.slug for tier in reversed(Tier)], default=Tier.USER_REQUESTED.slug)
     verb.add_argument("--dry-run", action="store_true", help="only say what would change")
+    verb.add_argument("--temporary", action="store_true", help="for a while: it goes when nobody uses it any more")
     verb.set_defaults(run=install)
+
+    verb = verbs.add_parser("gc", parents=common, help="remove what nothing needs any more")
+    verb.add_argument("--dry-run", action="store_true", help="only say what would go")
+    verb.set_defaults(run=clean_up)
+
+    verb = verbs.add_parser("pin", parents=common, help="keep packages, whatever nobody needs any more")
+    verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--off", action="store_true", help="no longer")
+    verb.set_defaults(run=pin)
 
     verb = verbs.add_parser("tree", parents=common, help="what a package needs, and what is here of it")
     verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, version_key
 from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageError, WorkshopError
 from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.engine.api.commands import VerifyReport
+from icworkshop_gui.engine.api.commands import CleanUpReport, VerifyReport
 from icworkshop_gui.engine.api.events import PackageRemoved
-from icworkshop_gui.engine.api.snapshots import LibraryEntry
+from icworkshop_gui.engine.api.snapshots import Hold, LibraryEntry
+from icworkshop_gui.engine.keeping import Holding, Terms, expired, holds, unused, wanted
 from icworkshop_gui.engine.planning import Installed
 from icworkshop_gui.formats.manifest import Manifest
 from icworkshop_gui.store.package_record import PackageRecord
-from icworkshop_gui.store.sweep import free
+from icworkshop_gui.store.sweep import free, leftovers, sweep
 from icworkshop_gui.store.transfers import TransferRecord
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("icw.library")
 
+DAY_SECONDS = 86_400.0
 UNDO_SECONDS = 60.0
 """How long a removed package keeps its bytes."""
 
@@ -37,6 +40,7 @@ class Library:
         self._manifests: dict[PackageRef, Manifest] = {}
         self._needed: dict[PackageId, list[PackageRef]] = {}
         self._unique: dict[PackageRef, int] = {}
+        self._hold: dict[PackageRef, Hold] = {}
         self._updates: dict[PackageId, str] = {}
         self._removed: dict[PackageRef, TransferRecord | None] = {}
 
@@ -64,6 +68,7 @@ class Library:
         self._records, self._unique = await self._session.in_disk(read)
         self._manifests = {ref: manifest for ref, manifest in self._manifests.items() if ref in self._records}
         self._needed = self._needs()
+        self._hold = holds(self._holdings())
         self._session.publisher.touch_library()
 
     async def stop(self) -> None:
@@ -130,6 +135,8 @@ class Library:
             update_to=newest if newest and version_key(newest) > version_key(ref.version) else "",
             damaged=record.damaged,
             needed_by=self._needed_by(ref.package),
+            hold=self._hold.get(ref, Hold.KEPT),
+            pinned=record.pinned,
         )
 
     def _needs(self) -> dict[PackageId, list[PackageRef]]:
@@ -144,6 +151,94 @@ class Library:
     def _needed_by(self, package: PackageId) -> tuple[str, ...]:
         here = (ref for ref in self._needed.get(package, ()) if self._records[ref].is_installed)
         return tuple(sorted(str(ref.package) for ref in here if ref not in self._removed))
+
+    # --- keeping ---------------------------------------------------------------------------------
+
+    def _holdings(self) -> list[Holding]:
+        return [
+            Holding(
+                ref=ref,
+                size=self._unique.get(ref, 0),
+                asked=record.asked,
+                pinned=record.pinned,
+                temporary=record.temporary,
+                used_at=record.used_at or record.added_at,
+                needs=self._needs_of(ref),
+            )
+            for ref, record in self._records.items()
+            if ref in self
+        ]
+
+    def _needs_of(self, ref: PackageRef) -> tuple[PackageId, ...]:
+        """What it cannot do without, and what it can do with of all that is here."""
+        manifest = self._manifests.get(ref)
+        return () if manifest is None else tuple(need.package for need in manifest.dependencies)
+
+    async def arrived(self, ref: PackageRef, *, asked: bool, temporary: bool) -> None:
+        """Its files are in their place: remember why. What the player once asked for stays asked for."""
+        packages, now = self._session.store.packages, self._session.world.clock.wall()
+
+        def note() -> None:
+            old = packages.get(ref)
+            if old.used_at:
+                packages.update(ref, **wanted(old, asked=asked, temporary=temporary), used_at=now)
+            else:
+                packages.update(ref, asked=asked, temporary=temporary, used_at=now)
+
+        await self._session.in_disk(note)
+
+    async def want(self, ref: PackageRef, *, asked: bool, temporary: bool) -> None:
+        """An installation that goes on now needs it, or asked for it."""
+        await self.arrived(ref, asked=asked, temporary=temporary)
+        await self.reload()
+
+    async def pin(self, ref: PackageRef, pinned: bool) -> None:
+        self._require(ref)
+        await self._session.in_disk(lambda: self._session.store.packages.update(ref, pinned=pinned))
+        await self.reload()
+
+    async def clean_up(self, *, dry_run: bool) -> CleanUpReport:
+        """Remove for good what came along and nothing needs, what came for a while that is over, and left-overs."""
+        store, now = self._session.store, self._session.world.clock.wall()
+        library = self._holdings()
+        refs = self._idle((*unused(library), *self._expired(library, now)))
+
+        def cost() -> tuple[list[int], int]:
+            sums = [store.packages.unique_bytes(*refs[:count]) for count in range(len(refs) + 1)]
+            return [after - before for before, after in itertools.pairwise(sums)], leftovers(store, now)
+
+        sizes, rest = await self._session.in_disk(cost)
+        if not dry_run:
+            for ref in refs:
+                await self._remove_for_good(ref)
+            await self._session.in_disk(lambda: sweep(store, now))
+            self._session.library_changed()
+        return CleanUpReport(packages=tuple(zip(refs, sizes, strict=True)), freed=sum(sizes) + rest)
+
+    async def expire(self) -> None:
+        """Remove what came for a while that is over, or for which there is no room any more."""
+        library = self._holdings()
+        for ref in self._idle(self._expired(library, self._session.world.clock.wall())):
+            log.info("event=expired ref=%s", ref)
+            await self._remove_for_good(ref)
+
+    def _expired(self, library: list[Holding], now: float) -> tuple[PackageRef, ...]:
+        settings = self._session.settings
+        budget = settings.number("workshop.storage.budget_gb")
+        terms = Terms(
+            ttl=settings.number("workshop.storage.transient_ttl_days") * DAY_SECONDS,
+            budget=budget * 1000**3 if budget else None,
+        )
+        return expired(library, now, terms)
+
+    def _idle(self, refs: Iterable[PackageRef]) -> list[PackageRef]:
+        """Those that are not being mended just now."""
+        found = {ref: self._session.transfers.by_ref(ref) for ref in refs}
+        return [ref for ref, transfer in found.items() if transfer is None or transfer.is_complete]
+
+    async def _remove_for_good(self, ref: PackageRef) -> None:
+        await self.remove(ref, force=True)
+        await self._purge(ref)
 
     # --- verifying -------------------------------------------------------------------------------
 

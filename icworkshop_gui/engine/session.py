@@ -222,6 +222,8 @@ class Session:
 
     async def finished(self, transfer: Transfer) -> None:
         if transfer.ref is not None:
+            record = transfer.record
+            await self.library.arrived(transfer.ref, asked=record.asked, temporary=record.temporary)
             await self.library.reload()
             self.library_changed()
 
@@ -298,6 +300,7 @@ class Session:
         while True:
             await self.library.look_for_updates()
             try:
+                await self.library.expire()
                 await self.in_disk(lambda: sweep(self.store, self.world.clock.wall()))
             except StorageError as error:
                 log.warning("event=sweep-failed: %s", error)
@@ -334,8 +337,8 @@ class Session:
                 return await self.catalog.preview(package, version, sha256)
             case wish.Install(package, version, tier):
                 return (await self.transfers.install(((package, version),), tier))[0]
-            case wish.InstallAll(packages, tier):
-                return await self.transfers.install(packages, tier)
+            case wish.InstallAll(packages, tier, temporary):
+                return await self.transfers.install(packages, tier, temporary=temporary)
             case wish.WriteLock(packages):
                 library = self.library
                 return lock(library.installed(), library.checksums(), packages).dump()
@@ -377,6 +380,10 @@ class Session:
                 await self.library.remove(ref, force=force)
             case wish.UndoRemove(ref):
                 await self.library.undo_remove(ref)
+            case wish.Pin(ref, pinned):
+                await self.library.pin(ref, pinned)
+            case wish.CleanUp(dry_run):
+                return await self.library.clean_up(dry_run=dry_run)
             case wish.SetPackageSharing(ref, sharing):
                 self.library.set_sharing(ref, sharing)
             case wish.SetSetting(key, value):

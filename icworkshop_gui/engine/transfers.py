@@ -17,6 +17,7 @@ from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.keeping import wanted
 from icworkshop_gui.engine.locking import unlock
 from icworkshop_gui.engine.planning import Plan, Planner, this_platform
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
@@ -165,7 +166,9 @@ class Transfers:
 
     # --- adding ----------------------------------------------------------------------------------
 
-    async def install(self, wishes: Sequence[tuple[PackageId, str]], tier: Tier) -> tuple[TransferId, ...]:
+    async def install(
+        self, wishes: Sequence[tuple[PackageId, str]], tier: Tier, *, temporary: bool = False
+    ) -> tuple[TransferId, ...]:
         """These (version empty: the newest that goes) and, before them, what they need and is not here. The transfers
         of those that were wished for, in order. UserError, NotFound, Conflict.
         """
@@ -173,17 +176,27 @@ class Transfers:
         found: dict[PackageId, TransferId] = {}
         wished = {package for package, _version in wishes}
         for step in plan.steps:
-            if step.ref.package not in wished and step.ref in self._session.library:
-                continue
+            asked = step.ref.package in wished
+            if step.ref in self._session.library:
+                await self._session.library.want(step.ref, asked=asked, temporary=temporary)
+                if not asked:
+                    continue
             assert step.release is not None, "what is not installed was found in a source"
-            found[step.ref.package] = await self._install_one(step.release, step.source, tier)
+            found[step.ref.package] = await self._install_one(
+                step.release, step.source, tier, asked=asked, temporary=temporary
+            )
         return tuple(found[package] for package, _version in wishes)
 
     async def install_locked(self, lock_file: LockFile, tier: Tier) -> tuple[TransferId, ...]:
         """Exactly what it names and is not here. NotFound, RegistryError, IntegrityError; then nothing is begun."""
         steps = await unlock(lock_file, self._session.catalog, self._session.library.checksums())
+        needed = {need for locked in lock_file.packages for need in locked.dependencies}
         return tuple(
-            [await self._install_one(step.release, step.source, tier) for step in steps if step.release is not None]
+            [
+                await self._install_one(step.release, step.source, tier, asked=step.ref.package not in needed)
+                for step in steps
+                if step.release is not None
+            ]
         )
 
     async def plan(self, wishes: Sequence[tuple[PackageId, str]]) -> Plan:
@@ -191,7 +204,9 @@ class Transfers:
         planner = Planner(self._session.catalog, self._session.library.installed(), this_platform())
         return await planner.plan(wishes)
 
-    async def _install_one(self, release: Release, source: str, tier: Tier) -> TransferId:
+    async def _install_one(
+        self, release: Release, source: str, tier: Tier, *, asked: bool = True, temporary: bool = False
+    ) -> TransferId:
         here = self.by_ref(release.ref)
         if here is not None:
             if not here.is_complete and tier > here.record.tier:
@@ -200,7 +215,7 @@ class Transfers:
                 self.resume((here.id,))
             if here.phase is Phase.FAILED:
                 here.retry()
-            here.update(cleared=False)
+            here.update(cleared=False, **wanted(here.record, asked=asked, temporary=temporary))
             return here.id
         self._room_for_one_more()
         record = TransferRecord(
@@ -213,6 +228,8 @@ class Transfers:
             preview_sha256=release.preview_sha256,
             size=release.size,
             source=source,
+            asked=asked,
+            temporary=temporary,
             tier=tier,
             position=self._last_position(tier),
             added_at=self._session.world.clock.wall(),

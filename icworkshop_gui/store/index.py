@@ -6,6 +6,7 @@ So a lost or corrupt database costs time, never content. Thread-safe: one connec
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sqlite3
@@ -185,14 +186,16 @@ class Index:
             ).fetchall()
         return tuple(PackageFile(path, BlobId(blob), size) for path, blob, size in rows)
 
-    def unique_bytes(self, folder: str) -> int:
-        """Bytes of the blobs that only this package needs."""
+    def unique_bytes(self, *folders: str) -> int:
+        """Bytes of the blobs that only these packages need."""
+        names = json.dumps(folders)
         with self._query() as db:
             (size,) = db.execute(
                 "SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT blob, size FROM package_files AS mine"
-                " WHERE folder = :folder AND NOT EXISTS"
-                " (SELECT 1 FROM package_files AS other WHERE other.blob = mine.blob AND other.folder != :folder))",
-                {"folder": folder},
+                " WHERE folder IN (SELECT value FROM json_each(:names)) AND NOT EXISTS"
+                " (SELECT 1 FROM package_files AS other WHERE other.blob = mine.blob"
+                " AND other.folder NOT IN (SELECT value FROM json_each(:names))))",
+                {"names": names},
             ).fetchone()
         return int(size)
 

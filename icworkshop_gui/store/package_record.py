@@ -33,6 +33,14 @@ class PackageRecord:
     sharing: bool = True
     damaged: bool = False
     """A blob of it was found wrong and is gone: it must be downloaded again."""
+    asked: bool = True
+    """The player asked for it; False: it came along with something that needs it."""
+    pinned: bool = False
+    """It stays, whatever nobody needs any more."""
+    temporary: bool = False
+    """It came for a while, for a game that was joined."""
+    used_at: float = 0.0
+    """Wall clock: installed, or needed by an installation last."""
     uploaded: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     """What the engine wants to know of it without asking the registry: title, category and the like."""

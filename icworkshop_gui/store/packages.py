@@ -157,9 +157,9 @@ class Packages:
         finally:
             storage.close()
 
-    def unique_bytes(self, ref: PackageRef) -> int:
-        """Bytes of blobs that removing it would free; installed copies not counted."""
-        return self._index.unique_bytes(ref.folder_name)
+    def unique_bytes(self, *refs: PackageRef) -> int:
+        """Bytes of blobs that removing all of these would free; installed copies not counted."""
+        return self._index.unique_bytes(*(ref.folder_name for ref in refs))
 
     def needing(self, blob: BlobId) -> tuple[PackageRef, ...]:
         """Whose file it is."""

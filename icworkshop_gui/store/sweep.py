@@ -59,6 +59,15 @@ def sweep(store: Store, now: float, *, grace: float = GRACE, undo_window: float 
     return SweepReport(blobs=blobs, freed=freed, packages=packages, downloads=downloads)
 
 
+def leftovers(store: Store, now: float, *, grace: float = GRACE) -> int:
+    """Bytes of blobs that a sweep would delete now: nothing needs them."""
+    with store.gate:
+        needed = _needed(store)
+        return sum(
+            stat.st_size for blob, stat in store.blobs.entries() if blob not in needed and _touched(stat) <= now - grace
+        )
+
+
 def free(store: Store, blobs: Iterable[BlobId]) -> int:
     """Delete those of `blobs` that nothing needs, without grace: for a package that was just purged. Bytes freed."""
     with store.gate:

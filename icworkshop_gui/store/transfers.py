@@ -71,6 +71,10 @@ class TransferRecord:
     seed_only: bool = False
     use_trackers: bool = True
     cleared: bool = False
+    asked: bool = True
+    """The player asked for this package; False: it comes along with one that needs it."""
+    temporary: bool = False
+    """It comes for a while."""
     sharing: bool = True
     """The player shares this package; the global switch has its say too."""
     source: str = ""

@@ -68,6 +68,28 @@ def test_what_others_need_is_not_removed(server: Workshop, tmp_path: Path) -> No
     assert plain("verify", "mapsmith/base", *here).returncode == 3
 
 
+def test_what_nothing_needs_any_more_goes_when_asked(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path, "--source", server.url)
+    assert plain("install", "mapsmith/dunes", *here).returncode == 0
+    assert "needed by others" in plain("list", *here).stdout
+    assert "Everything that is here is needed." in plain("gc", *here).stdout
+    assert plain("remove", "mapsmith/dunes", *here).returncode == 0
+
+    told = plain("gc", "--dry-run", *here)
+    assert "mapsmith/base@1.0.0" in told.stdout
+    assert "nothing needs it" in told.stdout
+    assert "would free" in told.stdout
+    assert plain("pin", "mapsmith/base", *here).stdout == "mapsmith/base@1.0.0 stays.\n"
+    assert "Everything that is here is needed." in plain("gc", *here).stdout
+    assert plain("pin", "mapsmith/base", "--off", *here).returncode == 0
+    _, lines, _ = cli("gc", *here)
+
+    assert [line["id"] for line in lines if line["event"] == "removed"] == ["mapsmith/base"]
+    assert lines[-1]["freed"] >= len(b"base")
+    assert cli("list", *here)[1] == [{"event": "done", "total": 0}]
+    assert not [path for path in (tmp_path / "workshop" / "blobs").rglob("*") if path.is_file()]
+
+
 def test_a_dry_run_says_what_would_change_and_changes_nothing(server: Workshop, tmp_path: Path) -> None:
     here = ("--data-dir", tmp_path, "--source", server.url)
     told = plain("install", "mapsmith/campaign", "--dry-run", *here)

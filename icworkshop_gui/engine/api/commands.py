@@ -83,6 +83,35 @@ class InstallAll(Command[tuple[TransferId, ...]]):
 
     packages: tuple[tuple[PackageId, str], ...]
     tier: Tier = Tier.USER_REQUESTED
+    temporary: bool = False
+    """They come for a while, and go when nobody has used them for long (settings `workshop.storage`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin(Command[None]):
+    """It stays, whatever nobody needs any more; or no longer. NotFound."""
+
+    ref: PackageRef
+    pinned: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanUpReport:
+    """What went, or would go."""
+
+    packages: tuple[tuple[PackageRef, int], ...] = ()
+    """With the bytes that each frees; equal files of two of them count for the last."""
+    freed: int = 0
+    """Bytes in all, left-overs included."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanUp(Command[CleanUpReport]):
+    """Removes for good what came along and nothing needs any more, temporary packages whose time is over, and
+    left-overs in the store. `dry_run`: only says so.
+    """
+
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -445,5 +445,28 @@ SETTINGS: tuple[Setting, ...] = (
         "Packages already installed stay where they are.",
         synonyms="location path mods directory",
     ),
+    Setting(
+        key="workshop.storage.transient_ttl_days",
+        kind=Kind.INT,
+        default="30",
+        category="Storage",
+        label="Keep temporary packages",
+        help="Packages that came for a game you joined go when nobody has used them for so long.",
+        minimum=1,
+        maximum=3650,
+        unit="days",
+        synonyms="lobby ttl expire clean",
+    ),
+    Setting(
+        key="workshop.storage.budget_gb",
+        kind=Kind.INT,
+        default="10",
+        category="Storage",
+        label="Room for temporary packages",
+        help="When it is full, those that were not used for the longest time go. 0 is no limit.",
+        maximum=100_000,
+        unit="GB",
+        synonyms="lobby budget limit clean",
+    ),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}

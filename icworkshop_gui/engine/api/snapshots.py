@@ -183,6 +183,19 @@ class TransferDetail:
     """At most 5,000."""
 
 
+class Hold(StrEnum):
+    """Why a package is here."""
+
+    KEPT = "kept"
+    """The player asked for it, or pinned it."""
+    NEEDED = "needed"
+    """Something that is kept needs it."""
+    TEMPORARY = "temporary"
+    """It came for a while, or something that did needs it."""
+    UNUSED = "unused"
+    """It came along, and nothing needs it any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryEntry:
     """One installed package."""
@@ -212,6 +225,9 @@ class LibraryEntry:
     damaged: bool = False
     needed_by: tuple[str, ...] = ()
     """Installed packages that depend on it, as publisher/name."""
+    hold: Hold = Hold.KEPT
+    """Why it is here."""
+    pinned: bool = False
 
 
 class Network(StrEnum):
