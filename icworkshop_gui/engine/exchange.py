@@ -118,7 +118,9 @@ class Exchange:
         self.add_peers(peers)
 
     def _spare(self) -> int:
-        """All swarms share the program's limit; nobody is left without a start."""
+        """All swarms share the program's limit; nobody is left without a start, and who waits opens no more."""
+        if not self.swarm.downloading and not self.swarm.is_complete:
+            return 0
         return max(self._session.connection_share(), CONNECTIONS_MIN - self.swarm.connections)
 
     def add_peers(self, peers: Iterable[Endpoint]) -> None:

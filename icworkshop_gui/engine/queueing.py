@@ -1,7 +1,7 @@
 """Which transfers run and which packages are shared, and why the others wait. Pure: a view in, a verdict for each out.
 
-DESIGN §4.2: a lobby-urgent transfer always runs and makes background ones wait; under user-requested ones the
-background keeps a small share of the bandwidth, so there it only competes for slots.
+DESIGN §4.2: a lobby-urgent transfer always runs and makes background ones wait while it lacks bandwidth (`precedence`
+says when); under user-requested ones the background keeps a small share of it, so there it only competes for slots.
 
 What takes no part in the traffic takes no slot either: a download that has been idle for `SLOW_SECONDS` and a shared
 package that nobody fetches go on, and leave their slots to the next in line. Only `Limits.in_all` counts them, so that
@@ -118,6 +118,8 @@ class View:
     seeds: tuple[Sharing, ...] = ()
     limits: Limits = field(default_factory=Limits)
     conditions: Conditions = field(default_factory=Conditions)
+    lobby_lacks: bool = True
+    """A lobby's download could use what background ones take."""
 
 
 def decide(view: View) -> dict[TransferId, Reason]:
@@ -132,7 +134,7 @@ def _downloads(view: View) -> tuple[dict[TransferId, Reason], int]:
     verdict: dict[TransferId, Reason] = {}
     order = sorted(view.downloads, key=lambda item: (-item.tier, item.position, item.id))
     reachable = view.conditions.against_download(Tier.LOBBY_URGENT) is Reason.NONE
-    lobby = reachable and any(item.tier is Tier.LOBBY_URGENT and not item.paused for item in order)
+    lobby = view.lobby_lacks and reachable and any(item.tier is Tier.LOBBY_URGENT and not item.paused for item in order)
     free, left = view.limits.downloads, view.limits.in_all
     lowest = Tier.LOBBY_URGENT
     """Of those that hold slots: whoever waits behind higher ones alone waits for its tier, not for its place."""

@@ -76,6 +76,8 @@ SLEEP_AFTER = 60.0
 """Seconds without a peer after which a shared package closes its files and its swarm."""
 VISITORS_MAX = 16
 """Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
+HOLDS = frozenset({Reason.LOBBY_FIRST, Reason.TIER, Reason.SLOT})
+"""Others go first for a while: what is half done, and the peers, are kept, so that nothing must come again."""
 WEIGHTS = {Tier.LOBBY_URGENT: 16.0, Tier.USER_REQUESTED: 4.0, Tier.BACKGROUND: 1.0}
 """Shares of a limited line (DESIGN §4.2)."""
 
@@ -503,6 +505,11 @@ class Transfer:
                 return
             fetch = self.phase is Phase.FETCHING and not self.record.paused and self.verdict is Reason.NONE
             share = self.phase is Phase.COMPLETE and self.share_wanted and self.verdict is Reason.NONE
+            if self._is_held and self.exchange is not None:
+                self._appear(urgent=False)
+                self.exchange.set(fetch=False, share=self._may_share)
+                self._busy_at = math.inf
+                return
             if not fetch and not share:
                 if self.phase is not Phase.FINISHING:
                     await self._vanish()
@@ -510,16 +517,32 @@ class Transfer:
                         await self._close_files()
                 return
             self._appear(urgent=fetch)
+            self._busy_at = min(self._busy_at, self._session.world.clock.now())
             if self.exchange is None:
                 if share and not self._called:
                     return
                 await self._wake()
+                if fetch:
+                    # Whoever goes first goes first from now on, not from the next second.
+                    self._session.changed(self)
             assert self.exchange is not None
             self._called = False
             self.exchange.set(fetch=fetch, share=self._may_share)
             visitors, self._visitors = self._visitors, []
             for stream, handshake, leftover in visitors:
                 self.exchange.swarm.accept(stream, handshake, leftover)
+
+    @property
+    def _is_held(self) -> bool:
+        """It would fetch if others did not go first."""
+        return self.phase is Phase.FETCHING and not self.record.paused and self.verdict in HOLDS
+
+    @property
+    def is_contender(self) -> bool:
+        """It takes part in what comes down the line, or waits for a higher tier alone."""
+        if self.phase is not Phase.FETCHING or self.record.paused or self.exchange is None:
+            return False
+        return self.verdict in (Reason.NONE, Reason.LOBBY_FIRST)
 
     @property
     def _may_share(self) -> bool:
@@ -730,6 +753,11 @@ class Transfer:
         self._up.set_weight(WEIGHTS[tier])
         if self.swarm is not None:
             self.swarm.set_tier(tier)
+
+    def set_pace(self, rate: float | None) -> None:
+        """Bytes a second that it may ask for, since others go first; None: no limit."""
+        if self.swarm is not None:
+            self.swarm.set_pace(rate)
 
     def set_limits(self, down: int | None, up: int | None) -> None:
         now = self._session.world.clock.now()

@@ -20,6 +20,7 @@ from icworkshop_gui.engine.content import Content, PackageContent, TorrentConten
 from icworkshop_gui.engine.keeping import wanted
 from icworkshop_gui.engine.locking import unlock
 from icworkshop_gui.engine.planning import Plan, Planner, this_platform
+from icworkshop_gui.engine.precedence import Fetching, Precedence, Shares
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
 from icworkshop_gui.formats.lockfile import LockFile
@@ -57,6 +58,8 @@ class Transfers:
         self._saving = False
         self._saved_at = 0.0
         self._decided_at = 0.0
+        self._precedence = Precedence()
+        self._shares = Shares()
         self._deciding: asyncio.Handle | None = None
         self._stopping = False
 
@@ -294,11 +297,23 @@ class Transfers:
         if self._stopping or not self._session.active:
             return
         self._decided_at = self._session.world.clock.now()
+        self._look_at_line(self._decided_at)
         verdicts = decide(self._view())
         network = (("network", self._session.network_name),)
         for transfer in self._transfers.values():
             verdict = verdicts.get(transfer.id, Reason.NONE)
             transfer.set_verdict(verdict, network if verdict is Reason.METERED else ())
+
+    def _look_at_line(self, now: float) -> None:
+        """Who may ask for how much beside whom."""
+        contenders = [transfer for transfer in self._lively.values() if transfer.is_contender]
+        fetching = []
+        for transfer in contenders:
+            total = transfer.totals(transfer.stats())
+            fetching.append(Fetching(transfer.id, transfer.record.tier, total.from_peers + total.from_http))
+        self._shares = self._precedence.look(now, fetching, self._session.limit_down.rate)
+        for transfer in contenders:
+            transfer.set_pace(self._shares.of(transfer.record.tier))
 
     def decide_soon(self) -> None:
         """Once, before the loop waits again, however often it is wished for until then."""
@@ -336,6 +351,7 @@ class Transfers:
                 in_all=settings.number("workshop.p2p.max_active"),
             ),
             conditions=self._session.conditions(),
+            lobby_lacks=self._shares.hold_background,
         )
 
     def _chosen(self, transfers: Sequence[TransferId]) -> list[Transfer]:
@@ -450,7 +466,9 @@ class Transfers:
     def tick(self, now: float) -> None:
         for transfer in tuple(self._lively.values()):
             transfer.tick(now)
-        if now - self._decided_at >= DECIDE_SECONDS:
+        held = self._shares.hold_background
+        self._look_at_line(now)
+        if held is not self._shares.hold_background or now - self._decided_at >= DECIDE_SECONDS:
             self.decide()
         for transfer_id, (transfer, until) in tuple(self._cancelled.items()):
             if now >= until:

@@ -246,6 +246,8 @@ class MemoryNetwork:
         self._delay = delay
         self._ports = iter(range(50_000, 60_000))
         self.dialed: list[Endpoint] = []
+        self.pair = stream_pair
+        """Makes the two ends of a connection that we dial."""
         self.on_http: Callable[[str, Mapping[str, str]], FakeAnswer] | None = None
 
     async def dial(self, endpoint: Endpoint, kind: TransportKind, timeout: float) -> PairedStream:
@@ -254,7 +256,7 @@ class MemoryNetwork:
         listener = self._hosts.get(endpoint)
         if listener is None:
             raise ConnectionRefusedError("nobody listens there")
-        near, far = stream_pair(Endpoint(self._host, next(self._ports)), endpoint, self._delay)
+        near, far = self.pair(Endpoint(self._host, next(self._ports)), endpoint, self._delay)
         listener(far)
         return near
 

@@ -17,6 +17,7 @@ from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.net.stream import Buffer, Stream
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.picker import PickView, PiecePicker
 from icworkshop_gui.engine.swarm.piece_mask import full_mask, mask_of
 from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
@@ -54,6 +55,10 @@ REFUSAL_SECONDS = 10.0
 FLAPPING_SECONDS = 60.0
 """The window of `SwarmConfig.max_chokes_per_minute`."""
 
+CANCEL_SECONDS = 10.0
+"""How long a block that was taken back is waited for where the peer does not tell (no BEP 6): what it has handed to
+its socket before it heard of the cancel is here by then."""
+
 MAX_CONTROL_BACKLOG = 4 << 20
 """Unsent bytes at which a peer that reads nothing and keeps asking is dropped."""
 
@@ -66,6 +71,7 @@ class Swarmside(Protocol):
     counts: Availability
     config: SwarmConfig
     clock: Clock
+    pace: RequestPace
 
     @property
     def may_ask(self) -> bool: ...
@@ -266,12 +272,18 @@ class Peer:
         view = self.view
         if not room or view.allowed == 0:
             return
+        pace = self._side.pace
+        if pace.is_on and (room := min(room, pace.room(now))) <= 0:
+            self.hungry = True
+            return
         view.outstanding = len(self.pipeline)
         view.snubbed = self.pipeline.snubbed
         blocks, starved = self._side.picker.pick(view, room)
         self.hungry = starved or len(blocks) < room
         if not blocks:
             return
+        if pace.is_on:
+            pace.asked(len(blocks))
         geometry, per_piece = self._tracker.geometry, self._blocks_per_piece
         plain = geometry.piece_length % BLOCK_SIZE == 0
         last = self._tracker.length - 1
@@ -287,11 +299,13 @@ class Peer:
         self.useful_at = now
         self.say(self.wire.request(requests))
 
-    def stop_asking(self) -> None:
-        """Take back everything outstanding (pause, storage full)."""
-        keys = self.pipeline.drop_all()
-        self.say(self.wire.cancel(self._requests(keys)))
-        self._release(keys)
+    def stop_asking(self, keep: int = 0) -> None:
+        """Take back all requests but the `keep` oldest. Their blocks are free again once it is clear that they do not
+        come: most peers answer a cancel, the others are given time."""
+        patience = self._side.config.request_timeout if self.wire.fast else CANCEL_SECONDS
+        keys = self.pipeline.withdraw(self._side.clock.now() + patience, keep)
+        if keys:
+            self.say(self.wire.cancel(self._requests(keys)))
 
     def cancel(self, index: int, block: int) -> None:
         """Somebody else sent this block."""
@@ -470,7 +484,13 @@ class Peer:
     def _on_reject(self, event: Reject, now: float) -> None:
         index, begin, _length = event
         block = begin >> _BLOCK_SHIFT
-        if begin & _BLOCK_MASK or not self.pipeline.refused(index * self._blocks_per_piece + block):
+        key = index * self._blocks_per_piece + block
+        if begin & _BLOCK_MASK:
+            return
+        if self.pipeline.confirmed(key):
+            self._release([key])
+            return
+        if not self.pipeline.refused(key):
             return
         self._tracker.release(index, block, self.key)
         # Not asked for here again for a while, or the same question would be put for ever.

@@ -7,6 +7,8 @@ asked for, one busy block once more.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
@@ -22,6 +24,10 @@ MAX_ENDGAME_SCAN = 200
 
 ENDGAME_DEPTH = {Tier.BACKGROUND: 1, Tier.USER_REQUESTED: 1, Tier.LOBBY_URGENT: 4}
 """Busy blocks one idle peer is asked for. A waiting lobby pays for speed with some duplicates (DESIGN §4.9)."""
+
+ENDGAME_PATIENCE = {Tier.BACKGROUND: 10.0, Tier.USER_REQUESTED: 1.5, Tier.LOBBY_URGENT: 0.0}
+"""Seconds: a busy block is asked for once more where whoever was asked first will need longer than that. Below it the
+second copy mostly comes for nothing, and takes the line from others."""
 
 MAX_COPIES = 3
 """Peers that one block is asked of at the same time."""
@@ -66,6 +72,8 @@ class PiecePicker:
         self.peers = 1
         """Connected peers; scales the number of partial pieces."""
         self.wasted = 0
+        self.seconds_left: Callable[[int], float] = lambda _key: math.inf
+        """How long a peer will need for what it is asked for; infinite when that is not known."""
 
     def pick(self, peer: PickView, count: int) -> Pick:
         """Up to `count` blocks for this peer."""
@@ -196,7 +204,7 @@ class PiecePicker:
             if not has & piece.bit or piece.exclusive != NOBODY:
                 continue
             for block, state in enumerate(piece.blocks):
-                if state != ASKED or piece.givers[block] == key:
+                if state != ASKED or piece.givers[block] == key or not self._is_late(piece.givers[block]):
                     continue
                 copies = piece.duplicates.get(block, ())
                 if key not in copies and len(copies) < MAX_COPIES - 1:
@@ -205,3 +213,6 @@ class PiecePicker:
         for index, block in chosen:
             tracker.ask_again(tracker.open[index], block, key)
         return chosen
+
+    def _is_late(self, giver: int) -> bool:
+        return self.seconds_left(giver) > ENDGAME_PATIENCE[self.tier]

@@ -37,12 +37,16 @@ class Pipeline:
         "received",
         "snubbed",
         "target",
+        "withdrawn",
     )
 
     def __init__(self, now: float, config: SwarmConfig | None = None) -> None:
         self._config = config or SwarmConfig()
         self._outstanding: dict[int, float] = {}
         self._late: dict[int, None] = {}
+        self.withdrawn: dict[int, float] = {}
+        """Taken back, and the peer has not said yet whether it sent them all the same -> until when to wait for that.
+        Nobody else is asked for these blocks meanwhile: that is how preemption fetches nothing twice."""
         self.target = self._config.min_pipeline
         """Blocks to have outstanding."""
         self.peer_reqq = DEFAULT_REQQ
@@ -92,11 +96,26 @@ class Pipeline:
 
     def take_late(self, key: int, size: int) -> bool:
         """A block came that is not outstanding. True when it had been asked for and was given up."""
-        if key not in self._late:
+        if key in self.withdrawn:
+            del self.withdrawn[key]
+        elif key in self._late:
+            del self._late[key]
+        else:
             return False
-        del self._late[key]
         self.received += size
         return True
+
+    def withdraw(self, until: float, keep: int = 0) -> list[int]:
+        """Take back all but the `keep` oldest requests; each is settled by a block, by `confirmed`, or at `until`."""
+        keys = list(self._outstanding)[keep:]
+        for key in keys:
+            del self._outstanding[key]
+            self.withdrawn[key] = until
+        return keys
+
+    def confirmed(self, key: int) -> bool:
+        """The peer will not send what was taken back (BEP 6: it rejects what was cancelled)."""
+        return self.withdrawn.pop(key, None) is not None
 
     def refused(self, key: int) -> bool:
         """The peer will not send it (BEP 6 reject), or we no longer want it. True when it was outstanding."""
@@ -104,15 +123,16 @@ class Pipeline:
 
     def cancelled(self, key: int) -> bool:
         """We told the peer not to send it; it may come all the same. True when it was outstanding."""
-        if self._outstanding.pop(key, None) is None:
+        if self._outstanding.pop(key, None) is None and self.withdrawn.pop(key, None) is None:
             return False
         self._remember(key)
         return True
 
     def drop_all(self) -> list[int]:
-        """Choked, paused or gone: everything outstanding is given up."""
-        keys = list(self._outstanding)
+        """Choked or gone: everything outstanding, and what was taken back, is given up."""
+        keys = [*self._outstanding, *self.withdrawn]
         self._outstanding.clear()
+        self.withdrawn.clear()
         for key in keys:
             self._remember(key)
         return keys
@@ -125,6 +145,13 @@ class Pipeline:
             self._received_at_tick = self.received
             self._tick_at = now
             self._resize(rate)
+        expired = [key for key, until in self.withdrawn.items() if now >= until]
+        for key in expired:
+            del self.withdrawn[key]
+            self._remember(key)
+        return expired + self._overdue(now)
+
+    def _overdue(self, now: float) -> list[int]:
         if not self._outstanding:
             return []
         config = self._config

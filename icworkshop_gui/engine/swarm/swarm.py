@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from icworkshop_gui.core.errors import IntegrityError, StorageError
 from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.api.snapshots import PeerSnapshot
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
@@ -23,6 +25,7 @@ from icworkshop_gui.engine.swarm.checking import Checked, PieceChecker
 from icworkshop_gui.engine.swarm.choker import Choker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
+from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
@@ -115,6 +118,8 @@ class Swarm:
         self.counts = Availability(geometry.piece_count)
         self.picker = PiecePicker(self.tracker, self.counts, world.rng, self.config)
         self.picker.tier = tier
+        self.picker.seconds_left = self._seconds_left
+        self.pace = RequestPace()
         self.private = private
         self.listen_port = listen_port
         self._world = world
@@ -253,6 +258,22 @@ class Swarm:
 
     def set_tier(self, tier: Tier) -> None:
         self.picker.tier = tier
+
+    def set_pace(self, rate: float | None) -> None:
+        """Ask for no more than `rate` bytes a second, since others go first; None: as fast as the peers send.
+
+        What is asked for beyond about a second of that is taken back.
+        """
+        before = self.pace.rate
+        self.pace.set_rate(rate, self.clock.now())
+        if rate is not None and (before is None or rate < before / 2):
+            keep = int(rate / BLOCK_SIZE)
+            for peer in list(self._peers.values()):
+                kept = min(len(peer.pipeline), keep)
+                keep -= kept
+                peer.stop_asking(kept)
+        elif rate is None and before is not None:
+            self.blocks_released()
 
     def set_wanted(self, wanted: Bitfield | None) -> None:
         """Change what is wanted; None: all. What is on its way arrives all the same."""
@@ -404,6 +425,14 @@ class Swarm:
 
     def blocks_released(self) -> None:
         self._soon("feed", self._feed_hungry)
+
+    def _seconds_left(self, key: int) -> float:
+        """How long a peer will need for what it is asked for, as fast as it was in the last seconds."""
+        peer = self._peers.get(key)
+        if peer is None or peer.pipeline.snubbed or not peer.down_meter.rate:
+            return math.inf
+        # The last second alone where that was faster: the peer may have been paused before.
+        return len(peer.pipeline) * BLOCK_SIZE / max(peer.down_meter.rate, peer.down_meter.last)
 
     def block_useful(self, now: float) -> None:
         self._progressing_at = now

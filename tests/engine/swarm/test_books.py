@@ -150,6 +150,33 @@ class Books(RuleBasedStateMachine):
         if self.tracker.arrived(index, block, bytes([good]) * size, key) is Arrival.COMPLETED:
             assert index in self.tracker.checking
 
+    @precondition(lambda self: any(len(p) for p in self.pipelines.values()))
+    @rule(who=st.integers(0, 50), keep=st.integers(0, 2))
+    def preempted(self, who: int, keep: int) -> None:
+        busy = sorted(key for key, pipeline in self.pipelines.items() if len(pipeline))
+        pipeline = self.pipelines[busy[who % len(busy)]]
+        pipeline.withdraw(self.now + 60.0, keep)
+        assert len(pipeline) <= keep
+
+    @precondition(lambda self: any(p.withdrawn for p in self.pipelines.values()))
+    @rule(who=st.integers(0, 50), comes=st.booleans())
+    def a_cancel_is_answered(self, who: int, comes: bool) -> None:
+        doubtful = sorted(key for key, pipeline in self.pipelines.items() if pipeline.withdrawn)
+        key = doubtful[who % len(doubtful)]
+        pipeline = self.pipelines[key]
+        block_key = next(iter(pipeline.withdrawn))
+        index, block = self.split(block_key)
+        size = GEOMETRY.block_size(index, block)
+        if not comes:
+            assert pipeline.confirmed(block_key)
+            self.release(key, [block_key])
+            return
+        assert not pipeline.fulfilled(block_key, size, self.now)
+        assert pipeline.take_late(block_key, size)
+        for other in self.tracker.others_asked(index, block, key):
+            assert self.pipelines[other].cancelled(block_key)
+        assert self.tracker.arrived(index, block, bytes(size), key) is not Arrival.UNWANTED
+
     @precondition(lambda self: self.tracker.checking)
     @rule(which=st.integers(0, 50), passes=st.booleans())
     def piece_is_checked(self, which: int, passes: bool) -> None:
@@ -187,7 +214,9 @@ class Books(RuleBasedStateMachine):
                     asked |= {(piece.givers[block], block_key)}
                     asked |= {(other, block_key) for other in piece.duplicates.get(block, ())}
         assert NOBODY not in {key for key, _ in asked}
-        assert asked == {(key, block) for key, pipeline in self.pipelines.items() for block in pipeline}
+        assert asked == {
+            (key, block) for key, pipeline in self.pipelines.items() for block in (*pipeline, *pipeline.withdrawn)
+        }
 
     @invariant()
     def no_piece_is_open_for_nothing(self) -> None:

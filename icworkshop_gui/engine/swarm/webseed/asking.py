@@ -196,12 +196,18 @@ class WebSeeds:
         piece_length = tracker.geometry.piece_length
         if left is not None and left < min(piece_length, tracker.geometry.total_length):
             return False
+        pace = self._side.pace
+        if pace.is_on and pace.room(now) <= 0:
+            return False
         limit = seed.request_bytes(piece_length, self.config)
         if seed.place.kind is SeedKind.SCRIPT:
             limit = piece_length
         pieces = self._claims.work() & ~seed.lacks
         pieces = gates.pieces_left(pieces, self._peers, self._side.tier, self.config)
         blocks = self._claim(seed, limit if left is None else min(limit, left), pieces)
+        if pace.is_on:
+            # A request is for a piece at least: what is too much now is waited for before the next.
+            pace.asked(len(blocks))
         if not blocks and not self._claims.work():
             blocks = self._take_over(seed, now, limit)
         if not blocks:

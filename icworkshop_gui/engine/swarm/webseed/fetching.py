@@ -15,6 +15,7 @@ from icworkshop_gui.engine.net.limiter import Budget, Limiter
 from icworkshop_gui.engine.net.network import ForbiddenAddress, HttpResponse, Network
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
 from icworkshop_gui.engine.swarm.webseed import answers
 from icworkshop_gui.engine.swarm.webseed.answers import Busy, RangesRefused, Refusal
@@ -34,6 +35,7 @@ class WebSide(Protocol):
     counts: Availability
     config: SwarmConfig
     clock: Clock
+    pace: RequestPace
 
     @property
     def tier(self) -> Tier: ...
