@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
 
 from icworkshop_gui import __version__
-from icworkshop_gui.core.errors import WorkshopError
+from icworkshop_gui.core.errors import UserError, WorkshopError
 from icworkshop_gui.engine.api.commands import SetSharing
 from icworkshop_gui.engine.api.facade import EngineFacade
 from icworkshop_gui.gui.bridge import EngineBridge
@@ -128,9 +128,12 @@ class Program(QObject):
     async def _live(self) -> None:
         self._end = asyncio.Event()
         loop = asyncio.get_running_loop()
+        self._listen_for_signals(loop)
         try:
             if self._demo is not None:
                 workshop = await self._start_demo(self._demo)
+                if workshop is None:
+                    return
                 self._data_dir = workshop.folder / "desktop"
                 self._sources = (workshop.source, *self._sources)
             crash_log = CrashLog(self._data_dir / "logs", self)
@@ -142,7 +145,6 @@ class Program(QObject):
         try:
             await self._open()
             crash_log.failed.connect(self._complain, Qt.ConnectionType.QueuedConnection)
-            self._listen_for_signals(loop)
             await self._end.wait()
         except Exception as error:
             log.error("the program cannot start", exc_info=not isinstance(error, WorkshopError))
@@ -151,8 +153,9 @@ class Program(QObject):
             await self._close()
             crash_log.close()
 
-    @staticmethod
-    async def _start_demo(demo: DemoChild) -> DemoWorkshop:
+    async def _start_demo(self, demo: DemoChild) -> DemoWorkshop | None:
+        """None when the end was asked for before it was up; it is gone again then."""
+        assert self._end is not None
         loop = asyncio.get_running_loop()
         note = _Note("Preparing the demo Workshop…")
 
@@ -160,9 +163,18 @@ class Program(QObject):
             words = f"Preparing the demo Workshop… {done} of {total}"
             loop.call_soon_threadsafe(note.setText, words)
 
+        starting = loop.run_in_executor(None, demo.start, told)
+        ending = asyncio.ensure_future(self._end.wait())
         try:
-            return await loop.run_in_executor(None, demo.start, told)
+            await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
+            if not self._end.is_set():
+                return await starting
+            await loop.run_in_executor(None, demo.stop)
+            with contextlib.suppress(UserError):
+                await starting
+            return None
         finally:
+            ending.cancel()
             note.close()
             note.deleteLater()
 
@@ -186,10 +198,11 @@ class Program(QObject):
         self.tray.quitWanted.connect(self.window.request_quit)
         self.window.quitRequested.connect(self._quit_wanted)
         self.window.hidden.connect(self._explain_tray)
-        self._instance = SingleInstance(self._data_dir, self)
-        self._instance.called.connect(self._bring_up)
-        if not self._instance.listen():
-            log.info("a second start will not find this window")
+        if self._demo is None:  # a second demo is one of its own, and a killed one shall leave no socket
+            self._instance = SingleInstance(self._data_dir, self)
+            self._instance.called.connect(self._bring_up)
+            if not self._instance.listen():
+                log.info("a second start will not find this window")
         self.window.go("browse")
         self.window.show()
         if asks:

@@ -451,3 +451,21 @@ def test_a_child_that_does_not_come_up(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(UserError, match=words):
         child.start()
     child.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no signals to send")
+def test_an_interrupt_while_the_demo_is_made_takes_everything_away(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "QT_QPA_PLATFORM": "offscreen"}
+    program = subprocess.Popen([sys.executable, "-m", "icworkshop_gui.gui.main", "--demo"], env=environment)
+    try:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.glob("icworkshop-demo-*/server")):
+            assert time.monotonic() < deadline
+            assert program.poll() is None
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(30) == 130
+    finally:
+        program.kill()
+        program.wait()
+    assert list(tmp_path.iterdir()) == []
