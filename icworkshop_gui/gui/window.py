@@ -160,7 +160,18 @@ class MainWindow(QMainWindow):
             found = self._screens[key] = getattr(importlib.import_module(module), name)(self)
             self._headers.addWidget(found.header)
             self._pages.addWidget(found)
+            self._put_strip_last()
         return found
+
+    def _put_strip_last(self) -> None:
+        """Tab goes as the eye does: rail, header, page, status strip; a page that is built later would come last."""
+        before = self.previousInFocusChain()
+        while before is not None and before is not self and before.focusPolicy() == Qt.FocusPolicy.NoFocus:
+            before = before.previousInFocusChain()  # Qt takes no such widget as the one to come after
+        assert before is not None
+        for button in (self.strip.connection, self.strip.down, self.strip.up, self.strip.disk):
+            QWidget.setTabOrder(before, button)
+            before = button
 
     def go(self, key: str, argument: object = None) -> None:
         """Show a page and note it in the history."""

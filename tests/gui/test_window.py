@@ -55,6 +55,29 @@ def test_numbers_choose_pages(desk: Desk, number: int, key: str) -> None:
     assert desk.window.rail.button(key).isChecked()
 
 
+@pytest.mark.parametrize("keys", [("browse", "library"), ("settings", "downloads")])
+def test_tab_reaches_every_part_in_the_order_of_the_eye(desk: Desk, keys: tuple[str, str]) -> None:
+    for key in keys:
+        page = desk.go(key)
+        strip = desk.window.strip
+        desk.window.rail.logo.setFocus(Qt.FocusReason.TabFocusReason)
+        seen: list[QWidget] = []
+        while (inside := desk.window.focusWidget()) not in seen:
+            assert inside is not None
+            seen.append(inside)
+            QTest.keyClick(inside, Qt.Key.Key_Tab)
+        assert seen[-4:] == [strip.connection, strip.down, strip.up, strip.disk]
+        parts = [
+            "header" if page.header.isAncestorOf(widget) else "page"
+            for widget in seen
+            if page.isAncestorOf(widget) or page.header.isAncestorOf(widget)
+        ]
+        assert parts == sorted(parts)
+        assert set(parts) == {"header", "page"}
+        for widget in seen:
+            assert widget.accessibleName() or getattr(widget, "text", lambda: "")()
+
+
 def test_shortcuts_are_listed(desk: Desk) -> None:
     desk.go("browse")
     QTest.keyClick(desk.window, Qt.Key.Key_F1)
