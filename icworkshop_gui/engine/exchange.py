@@ -14,6 +14,7 @@ from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.content import Content
 from icworkshop_gui.engine.discovery.tracker import TrackerAnnouncer
+from icworkshop_gui.engine.lobby import LobbyHall
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.settings_file import Settings
@@ -37,6 +38,7 @@ class Neighbourhood(Protocol):
     settings: Settings
     peer_id: PeerId
     web_slots: RequestSlots
+    hall: LobbyHall
     dialer: Dialer
 
     def peer_port(self) -> int:
@@ -113,6 +115,7 @@ class Exchange:
             dialer=session.dialer,
             spare=self._spare,
             web_slots=session.web_slots,
+            hall=session.hall,
         )
         self.swarm.start()
         self.add_peers(peers)

@@ -31,6 +31,7 @@ from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.library import Library
+from icworkshop_gui.engine.lobby import Lobby, LobbyHall
 from icworkshop_gui.engine.lock import EngineLock
 from icworkshop_gui.engine.locking import lock
 from icworkshop_gui.engine.net.dialer import Dialer
@@ -108,6 +109,7 @@ class Session:
         self.game_running = False
         self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
         self.web_slots = RequestSlots()
+        self.hall = LobbyHall(world.rng, world.clock.wall)
         self.publisher = Publisher(self, publish)
         self._listener: Listener | None = None
         self._tickers: list[LimiterTicker] = []
@@ -393,6 +395,9 @@ class Session:
             case wish.SetNetwork(network, name):
                 self.network, self.network_name = network, name
                 self.transfers.settings_changed()
+            case wish.SetLobby(room, issuers, tickets, secret):
+                self.hall.lobby = Lobby.of(room, issuers, tickets, secret) if room else None
+                self.transfers.lobby_changed()
             case wish.SetGameRunning(on):
                 self.game_running = on
                 self.transfers.settings_changed()

@@ -409,6 +409,12 @@ class Transfers:
         for transfer in self._transfers.values():
             transfer.adjust_soon()
 
+    def lobby_changed(self) -> None:
+        """We are in another room, or in none."""
+        for transfer in self._lively.values():
+            if transfer.swarm is not None:
+                transfer.swarm.lobby_changed()
+
     def retry_offline(self) -> None:
         """A source answers again."""
         for transfer in self._transfers.values():

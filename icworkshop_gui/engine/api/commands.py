@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -328,6 +328,23 @@ class SetNetwork(Command[None]):
     network: Network
     name: str = ""
     """For people; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLobby(Command[None]):
+    """The lobby we are in now; an empty `room`: none. Its members are served before others, once they prove it.
+
+    UserError when something does not fit together.
+    """
+
+    room: bytes = b""
+    """16 bytes."""
+    issuers: tuple[bytes, ...] = ()
+    """Ed25519 keys that may sign tickets for it: the host's, its server's."""
+    tickets: tuple[bytes, ...] = ()
+    """Ours, one for each torrent."""
+    secret: bytes = field(default=b"", repr=False)
+    """The seed of the key that our tickets name; best a new one for each lobby."""
 
 
 @dataclass(frozen=True, slots=True)

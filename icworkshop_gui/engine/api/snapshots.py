@@ -135,7 +135,8 @@ class PeerSnapshot:
     downloaded: int
     uploaded: int
     flags: str
-    """Letters: D we download, d we are choked, U we upload, u we choke, O optimistic, S snubbed, I incoming."""
+    """Letters: D we download, d we are choked, U we upload, u we choke, O optimistic, S snubbed, I incoming,
+    L waits in our lobby."""
     connected_for: float
     """Seconds."""
 

@@ -16,6 +16,8 @@ class SwarmConfig:
     """Connected peers, dialling ones included."""
     upload_slots: int = 8
     """Peers unchoked at once; one in five of them, at least one, is the optimistic slot."""
+    lobby_slots: int = 4
+    """Peers with a lobby ticket served beside those (ic-workshop.md §7, C10)."""
     max_per_subnet: int = 3
     """Connected peers of one /24 (IPv6: /64). Private and loopback addresses are exempt."""
     max_dialing: int = 15

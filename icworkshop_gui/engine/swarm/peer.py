@@ -13,6 +13,7 @@ from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.core.clock import Clock
 from icworkshop_gui.core.errors import RemoteProtocolError
 from icworkshop_gui.core.ids import PeerId
+from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.net.stream import Buffer, Stream
 from icworkshop_gui.engine.swarm.availability import Availability
@@ -99,6 +100,10 @@ class Swarmside(Protocol):
 
     def learned_port(self, peer: Peer) -> None: ...
 
+    def greeted(self, peer: Peer) -> None: ...
+
+    def heard(self, peer: Peer, event: Extended) -> None: ...
+
     def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None: ...
 
 
@@ -140,6 +145,19 @@ class Peer:
         self.given_at_round = 0
         self.taken_at_round = 0
         self.taken_at_unchoke = 0
+        # For those who wait in a lobby
+        self.claims: Tier | None = None
+        """How urgent it says this torrent is to it; proves nothing."""
+        self.nonce: bytes | None = None
+        """Of the challenge that it has not answered."""
+        self.challenges = 0
+        self.answers = 0
+        self.holder: bytes | None = None
+        """The key of the lobby ticket that it proved to hold."""
+        self.holds_until = 0.0
+        """Wall clock seconds."""
+        self.settled = 0
+        """`uploaded` up to which its holder's budget is charged."""
         # For the uploader
         self.reading: list[BlockTuple] = []
         """Requests whose blocks are being read from disk."""
@@ -467,7 +485,10 @@ class Peer:
     def _on_have_all(self, event: HaveAll, now: float) -> None:
         self._learn(full_mask(self._tracker.length) & ~self.view.has)
 
-    def _on_nothing(self, event: HaveNone | Suggest | Extended, now: float) -> None:
+    def _on_extended(self, event: Extended, now: float) -> None:
+        self._side.heard(self, event)
+
+    def _on_nothing(self, event: HaveNone | Suggest, now: float) -> None:
         """Says nothing that we act on."""
 
     def _learn(self, mask: int) -> None:
@@ -519,6 +540,7 @@ class Peer:
         if event.listen_port is not None and self.dial_endpoint is None:
             self.dial_endpoint = Endpoint(self.endpoint.host, event.listen_port)
             self._side.learned_port(self)
+        self._side.greeted(self)
 
 
 _HANDLERS: dict[type, Callable[[Peer, Any, float], None]] = {
@@ -534,6 +556,6 @@ _HANDLERS: dict[type, Callable[[Peer, Any, float], None]] = {
     Suggest: Peer._on_nothing,
     Reject: Peer._on_reject,
     AllowedFast: Peer._on_allowed_fast,
-    Extended: Peer._on_nothing,
+    Extended: Peer._on_extended,
     ExtensionHandshake: Peer._on_extension_handshake,
 }

@@ -76,6 +76,7 @@ def peer_snapshot(peer: Peer, now: float, is_optimistic: bool) -> PeerSnapshot:
         "O" if is_optimistic else "",
         "S" if peer.pipeline.snubbed else "",
         "I" if peer.incoming else "",
+        "L" if peer.holder is not None else "",
     ]
     return PeerSnapshot(
         address=str(peer.endpoint),

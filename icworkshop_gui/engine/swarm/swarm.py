@@ -16,6 +16,7 @@ from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.api.snapshots import PeerSnapshot
+from icworkshop_gui.engine.lobby import LobbyHall
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.net.stream import Stream
@@ -30,6 +31,7 @@ from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
 from icworkshop_gui.engine.swarm.rates import RateMeter
+from icworkshop_gui.engine.swarm.reserved import Reserved
 from icworkshop_gui.engine.swarm.roster import Roster
 from icworkshop_gui.engine.swarm.serving import Serving
 from icworkshop_gui.engine.swarm.showing import Showing
@@ -43,6 +45,7 @@ from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.wire.peer.handshake import Handshake
+from icworkshop_gui.wire.peer.messages import Extended
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
 __all__ = ["Swarm", "SwarmConfig", "SwarmListener", "SwarmStats", "WebSource"]
@@ -105,12 +108,14 @@ class Swarm:
         dialer: Dialer | None = None,
         spare: Callable[[], int] | None = None,
         web_slots: RequestSlots | None = None,
+        hall: LobbyHall | None = None,
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
         Limits are this transfer's nodes, None: unlimited. `listen_port` is told to peers. `dialer` caps half-open
         connections over all swarms; None: this swarm dials for itself. `spare`: connections left to the whole program.
         `web_slots`: requests to web servers of the whole program; None: this swarm counts for itself.
+        `hall`: the lobby we are in; None: never in one.
         """
         self.clock = world.clock
         self.config = config or SwarmConfig()
@@ -141,6 +146,15 @@ class Swarm:
         self._peers = self._roster.peers
         self._jobs = DiskJobs(world.disk)
         self._checker = PieceChecker(self.tracker, storage, piece_hash, self._jobs, self._on_checked)
+        self._reserved = Reserved(
+            hall,
+            self._peers,
+            info_hash,
+            peer_id,
+            slots=self.config.lobby_slots,
+            size=geometry.total_length,
+            tier=lambda: self.picker.tier,
+        )
         self._serving = Serving(
             self._peers,
             Choker(world.rng, interval=self.config.optimistic_interval),
@@ -148,6 +162,7 @@ class Swarm:
             world.clock,
             slots=self.config.upload_slots,
             interval=self.config.choke_interval,
+            reserved=self._reserved,
         )
         self._showing = Showing(self.tracker, self.counts, self._peers, world.rng)
         self._web = WebSeeds(self, world.network, self._limit_down, world.rng, web_slots)
@@ -257,7 +272,14 @@ class Swarm:
         return self.picker.tier
 
     def set_tier(self, tier: Tier) -> None:
-        self.picker.tier = tier
+        if tier is not self.picker.tier:
+            self.picker.tier = tier
+            self._reserved.tier_changed()
+
+    def lobby_changed(self) -> None:
+        """We entered a lobby, or left one."""
+        self._reserved.lobby_changed()
+        self.interest_changed()
 
     def set_pace(self, rate: float | None) -> None:
         """Ask for no more than `rate` bytes a second, since others go first; None: as fast as the peers send.
@@ -396,6 +418,13 @@ class Swarm:
 
     def learned_port(self, peer: Peer) -> None:
         self._roster.learned_port(peer)
+
+    def greeted(self, peer: Peer) -> None:
+        self._reserved.greeted(peer)
+
+    def heard(self, peer: Peer, event: Extended) -> None:
+        if self._reserved.heard(peer, event):
+            self.interest_changed()
 
     # --- asking -------------------------------------------------------------------------------
 
