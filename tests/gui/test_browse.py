@@ -297,8 +297,8 @@ def test_preview_tells_what_it_needs_and_costs(desk: Desk) -> None:
     view = desk.go("browse")
     view.list.setCurrentIndex(view.model.index_of(PackageId("combined-arms", "combined-arms")))
     desk.bot.waitUntil(lambda: any(isinstance(command, GetPackage) for command in desk.engine.commands))
+    desk.bot.waitUntil(lambda: view.preview._needs.words.text() == "needs balance")
     desk.settle()
-    assert view.preview._needs.words.text() == "needs balance"
     assert "11 MB" in view.preview._facts.words()
 
 

@@ -15,13 +15,13 @@ REMEMBERED = 65_536
 
 
 class ConnectionIds:
-    """Makes and checks ids. `known` maps an address, as the socket names it, to its checked id and its packed form."""
+    """Makes and checks ids. `known` maps a packed address to its checked id."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: 32 secret bytes, new at each start."""
         self._key = key
         self._bucket = -1
-        self.known: dict[str, tuple[bytes, bytes]] = {}
+        self.known: dict[bytes, bytes] = {}
 
     def turn(self, now: float) -> None:
         """Tell it the time, in seconds of the tracker's clock; to be called before the others."""
@@ -34,13 +34,13 @@ class ConnectionIds:
         """The id for an address of 4 or 16 bytes."""
         return self._hash(packed, self._bucket)
 
-    def check(self, address: str, packed: bytes, connection_id: bytes) -> bool:
+    def check(self, packed: bytes, connection_id: bytes) -> bool:
         """Whether the id is one of ours for this address, of this span or the last."""
         if connection_id != self._hash(packed, self._bucket) and connection_id != self._hash(packed, self._bucket - 1):
             return False
         if len(self.known) >= REMEMBERED:
             self.known.clear()
-        self.known[address] = (connection_id, packed)
+        self.known[packed] = connection_id
         return True
 
     def _hash(self, packed: bytes, bucket: int) -> bytes:

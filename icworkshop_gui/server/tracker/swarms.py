@@ -76,10 +76,12 @@ class PeerList:
             self.index = None
 
     def expire(self, first: int, last: int, tick: int, max_age: int) -> int:
-        """Forget those of the slots `first`..`last`-1 that were not heard of for `max_age` ticks; how many."""
+        """Forget those of the slots `first`..`last`-1 that were not heard of for `max_age` ticks; how many.
+
+        To miss nobody, begin with the last slots: the peer at the end moves into a slot that is emptied.
+        """
         seen = self.seen
         gone = 0
-        # From behind: what moves into an emptied slot has been looked at already.
         for slot in range(min(last, len(seen)) - 1, first - 1, -1):
             if (tick - seen[slot]) % TICKS > max_age:
                 self.remove(slot)

@@ -100,7 +100,8 @@ class Tracker:
         self._tick = 0
         self.turn()
         self._round: list[bytes] = []
-        self._round_slot = 0
+        self._round_slot = -1
+        """Places of the swarm at hand that are still to be looked at; -1: all of them."""
 
     def turn(self) -> None:
         """Look at the clock. To be called when work begins, once for many announces."""
@@ -167,7 +168,7 @@ class Tracker:
         """
         if not self._round:
             self._round = list(self._swarms)
-            self._round_slot = 0
+            self._round_slot = -1
         self.turn()
         gone = 0
         while slots > 0 and self._round:
@@ -178,22 +179,23 @@ class Tracker:
                 swarm = None
             if swarm is None:
                 self._round.pop()
-                self._round_slot = 0
+                self._round_slot = -1
                 slots -= 1
                 continue
-            first, last = self._round_slot, self._round_slot + slots
+            # From behind: what moves into an emptied place comes from the end, and has been looked at already.
             longest = swarm.longest()
+            last = longest if self._round_slot < 0 else min(self._round_slot, longest)
+            first = max(last - slots, 0)
             here = swarm.expire(first, last, self._tick, self._max_age)
             self._peers -= here
             gone += here
-            slots -= max(min(longest, last) - first, 1)
-            if last >= longest:
+            slots -= max(last - first, 1)
+            self._round_slot = first
+            if first == 0:
                 self._round.pop()
-                self._round_slot = 0
+                self._round_slot = -1
                 if not swarm.seeders and not swarm.leechers:
                     del self._swarms[info_hash]
-            else:
-                self._round_slot = last
         return gone
 
     def _choose(self, swarm: Swarm, ipv6: bool, want: int, seed: bool, slot: int) -> bytes:

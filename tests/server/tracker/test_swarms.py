@@ -221,6 +221,19 @@ def test_the_other_family_comes_on_request():
     assert tracker.other_family(OTHER, True, 1, -1) == b""
 
 
+def test_one_round_forgets_all_that_are_silent_and_nobody_else():
+    tracker, clock = make()
+    for number in range(0, 600, 2):
+        tracker.announce(HASH, peer(number), 1, STARTED, 0)
+    clock.at += INTERVAL * MISSED_ANNOUNCES + 3 * TICK
+    tracker.turn()
+    for number in range(1, 200, 2):
+        tracker.announce(HASH, peer(number), 1, STARTED, 0)
+    steps = -(-400 // 7)
+    assert sum(tracker.sweep(7) for _ in range(steps)) == 300
+    assert tracker.counts(HASH) == (0, 100)
+
+
 def test_a_step_of_the_sweep_is_small():
     tracker, clock = make()
     for number in range(3000):

@@ -14,7 +14,7 @@ from icworkshop_gui.server.tracker.tracker import Tracker
 from icworkshop_gui.server.tracker.udp import UdpTrackerServer
 from icworkshop_gui.wire.tracker import udp
 
-ADDRESS = ("192.0.2.1", 5000)
+ADDRESS = bytes([192, 0, 2, 1])
 
 
 def server() -> tuple[UdpTrackerServer, Tracker]:
@@ -28,17 +28,17 @@ def server() -> tuple[UdpTrackerServer, Tracker]:
 def test_udp_without_proof(data, action):
     made, tracker = server()
     for packet in (data, udp.PROTOCOL_ID.to_bytes(8, "big") + action.to_bytes(4, "big") + data):
-        reply = made._answer(packet, ADDRESS, False)
+        reply = made._answer(packet, ADDRESS)
         assert reply is None or len(reply) <= len(packet)
-        made._answer(packet, ("fe80::1%eth0", 1, 0, 2), True)
+        made._answer(packet, bytes.fromhex("fe80" + 13 * "00" + "01"))
     assert tracker.stats().peers == 0
 
 
 @given(st.binary(max_size=1600), st.integers(0, 5))
 def test_udp_with_proof(data, action):
     made, tracker = server()
-    proof = made._ids.make(bytes([192, 0, 2, 1]))
-    reply = made._answer(proof + action.to_bytes(4, "big") + data, ADDRESS, False)
+    proof = made._ids.make(ADDRESS)
+    reply = made._answer(proof + action.to_bytes(4, "big") + data, ADDRESS)
     assert reply is None or action in (udp.ACTION_ANNOUNCE, udp.ACTION_SCRAPE)
     assert tracker.stats().peers <= 1
 
