@@ -42,7 +42,7 @@ _RANK = {
 
 
 class _Candidate:
-    __slots__ = ("endpoint", "failures", "is_local", "lot", "not_before", "source")
+    __slots__ = ("endpoint", "failures", "is_local", "lot", "not_before", "source", "worth")
 
     def __init__(self, endpoint: Endpoint, source: PeerSource, lot: float) -> None:
         self.endpoint = endpoint
@@ -51,6 +51,8 @@ class _Candidate:
         self.not_before = float("-inf")
         self.is_local = is_local(endpoint)
         self.lot = lot
+        self.worth = 0.0
+        """Of its last connection."""
 
     @property
     def is_dead(self) -> bool:
@@ -112,7 +114,7 @@ class CandidatePool:
         ready = [
             c for c in self._known.values() if c.not_before <= now and c.endpoint not in self._busy and not c.is_dead
         ]
-        ready.sort(key=lambda c: (c.failures, _RANK[c.source], c.lot))
+        ready.sort(key=lambda c: (c.failures, _RANK[c.source], -c.worth, c.lot))
         chosen: list[Endpoint] = []
         for candidate in ready:
             if len(chosen) >= count:
@@ -125,6 +127,10 @@ class CandidatePool:
             chosen.append(candidate.endpoint)
             self._busy.add(candidate.endpoint)
         return chosen
+
+    def has_ready(self, now: float) -> bool:
+        """Could somebody be dialled now?"""
+        return any(c.not_before <= now and c.endpoint not in self._busy and not c.is_dead for c in self._known.values())
 
     @property
     def awaits_named(self) -> bool:
@@ -164,12 +170,15 @@ class CandidatePool:
             known.failures += 1
             known.not_before = now + self._wait(known)
 
-    def left(self, endpoint: Endpoint, now: float, *, rest: float | None = None) -> None:
-        """A connection that had worked is over. `rest`: seconds until it is worth another try, when known."""
+    def left(self, endpoint: Endpoint, now: float, *, rest: float | None = None, worth: float = 0.0) -> None:
+        """A connection that had worked is over. `rest`: seconds until it is worth another try, when known. `worth`:
+        what it was to us; of two of the same rank the better one is dialled first.
+        """
         self._busy.discard(endpoint)
         known = self._known.get(endpoint)
         if known is not None:
             known.failures = 0
+            known.worth = worth
             known.not_before = now + (self._wait(known) if rest is None else rest)
 
     def end_rests(self) -> None:

@@ -24,6 +24,7 @@ from icworkshop_gui.engine.swarm.piece_mask import full_mask, mask_of
 from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
 from icworkshop_gui.engine.swarm.rates import RateMeter
 from icworkshop_gui.engine.swarm.requests import Pipeline
+from icworkshop_gui.engine.swarm.scoring import PeerScore
 from icworkshop_gui.engine.swarm.uploads import UploadQueue
 from icworkshop_gui.wire.peer.codec import BlockTuple
 from icworkshop_gui.wire.peer.extensions.handshake import ExtensionHandshake
@@ -145,6 +146,8 @@ class Peer:
         self.given_at_round = 0
         self.taken_at_round = 0
         self.taken_at_unchoke = 0
+        self.score = PeerScore()
+        self._ticked_at = now
         # For those who wait in a lobby
         self.claims: Tier | None = None
         """How urgent it says this torrent is to it; proves nothing."""
@@ -196,6 +199,11 @@ class Peer:
     @property
     def is_interesting(self) -> bool:
         return bool(self.view.has & self._tracker.interesting_mask)
+
+    @property
+    def worth(self) -> float:
+        """Bytes a second that it is to us, give and take weighed; while we only give: that we are to it."""
+        return self.score.demand if self._tracker.is_complete else self.score.value
 
     @property
     def unsent(self) -> int:
@@ -350,6 +358,8 @@ class Peer:
             self._update_allowed()
         self.down_meter.sample(self.pipeline.received, now)
         self.up_meter.sample(self.uploaded, now)
+        self.score.sample(self.down_meter.last, self.up_meter.last, now - self._ticked_at)
+        self._ticked_at = now
 
     def update_interest(self, wants: bool) -> None:
         """Say whether we want something, when that has changed."""

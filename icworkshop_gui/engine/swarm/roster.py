@@ -24,6 +24,15 @@ SEED_REST = 1800.0
 MAX_NAMES = 4000
 """Peers remembered by key after they left, so that a liar can still be banned; and banned peer ids."""
 
+TURNOVER_SECONDS = 300.0
+"""Between two rounds in which places change hands; whoever is here for less is not judged yet."""
+TURNOVER_FULL = 0.9
+"""Part of the places that must be taken."""
+TURNOVER_SHARE = 0.04
+"""Part of the peers that go in one round, at least one."""
+_STAY = frozenset({PeerSource.LOBBY, PeerSource.MANUAL})
+"""Whom the user, or the room that he waits in, wants here."""
+
 Welcome = Callable[[Stream, Handshake, bytes, PeerSource], None]
 
 
@@ -56,6 +65,7 @@ class Roster:
         self._pool = CandidatePool(rng, config)
         self._names: dict[int, tuple[Endpoint, PeerId]] = {}
         self._banned_ids: dict[PeerId, None] = {}
+        self._turned_at = clock.now()
         self._connector = Connector(
             dial=dial,
             ours=ours,
@@ -171,7 +181,7 @@ class Roster:
         elif fault or (short and not peer.pipeline.received and not peer.uploaded):
             self._pool.failed(endpoint, now)
         else:
-            self._pool.left(endpoint, now)
+            self._pool.left(endpoint, now, worth=peer.worth)
 
     def end_rests(self) -> None:
         """Seeds that were of no use may be now."""
@@ -184,6 +194,24 @@ class Roster:
         for peer in list(self.peers.values()):
             if now - peer.useful_at >= self._config.useless_timeout:
                 peer.drop("nobody wanted anything")
+
+    def turn_over(self, now: float) -> None:
+        """When nearly all places are taken and others wait, those who were worth least give theirs up now and then:
+        else whoever came first stays, and a better peer is never met (engine.md E.3).
+        """
+        if now - self._turned_at < TURNOVER_SECONDS:
+            return
+        self._turned_at = now
+        if len(self.peers) <= TURNOVER_FULL * self.max_connections or not self._pool.has_ready(now):
+            return
+        old = [
+            peer
+            for peer in self.peers.values()
+            if now - peer.connected_at >= TURNOVER_SECONDS and peer.holder is None and peer.source not in _STAY
+        ]
+        old.sort(key=lambda peer: (peer.worth, peer.key))
+        for peer in old[: max(1, int(len(self.peers) * TURNOVER_SHARE))]:
+            peer.drop("somebody else gets its place")
 
     def ban(self, key: int) -> Endpoint | None:
         """It sent a bad block, here or gone already. Where it was, when that is still known."""

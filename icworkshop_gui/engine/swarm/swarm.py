@@ -576,6 +576,7 @@ class Swarm:
         self._serving.tick(now, seeding=self._is_seeding)
         self._showing.tick()
         self._roster.make_room(now)
+        self._roster.turn_over(now)
         self._down_meter.sample(self._received(), now)
         self._web.tick(now, self._peers_view(), self._down_meter.last)
         self._up_meter.sample(self._uploaded(), now)

@@ -226,3 +226,12 @@ def test_who_is_here_already_is_not_dialled() -> None:
     assert p.next(1, 0.0) == []
     p.left(public(1), 0.0)
     assert p.next(1, RETRY_SECONDS) == [public(1)]
+
+
+def test_of_two_of_a_kind_the_one_that_gave_more_is_dialled_first() -> None:
+    p = pool()
+    p.add([public(number) for number in range(1, 9)], PeerSource.TRACKER)
+    for endpoint in p.next(8, 0.0):
+        p.left(endpoint, 0.0, worth=float(endpoint == public(5)))
+
+    assert p.next(1, 1e6) == [public(5)]

@@ -13,10 +13,14 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.roster import TURNOVER_SECONDS
 from icworkshop_gui.wire.peer import codec
 from icworkshop_gui.wire.peer.messages import Choke, Have, Interested, NotInterested, Request
 from tests.helpers.fake_peer import ActorSwarm, FakePeer, InlineDisk, Stage
 from tests.helpers.leap import LoopClock, run_leaping
+
+TURN_MINUTES = 2 * int(TURNOVER_SECONDS) // 60 + 1
+"""After so many everybody has been judged once."""
 
 
 def never(peer: FakePeer, request: Request) -> None:
@@ -541,6 +545,49 @@ def test_idle_peers_make_room_when_places_are_short() -> None:
         late.dial(leech)
         await asyncio.sleep(1)
         assert late.open
+        await stage.stop()
+
+    run_leaping(scene())
+
+
+def test_who_was_worth_least_gives_its_place_to_somebody_new() -> None:
+    """Both places are taken by peers that stay; the one that never gives a byte goes, and what it held up gets done."""
+
+    def now_and_then(peer: FakePeer, request: Request) -> None:
+        asyncio.get_running_loop().call_later(10.0, peer.send_block, request)
+
+    async def scene() -> None:
+        stage = Stage(length=64 * 4 * BLOCK_SIZE)
+        leech = stage.swarm(config=SwarmConfig(max_connections=2))
+        stingy = stage.peer(unchokes=False)
+        slow = stage.peer(on_request=now_and_then, has=range(40))
+        leech.meet(stingy, slow)
+        await asyncio.sleep(1)
+        generous = stage.peer()
+        leech.meet(generous)
+        for _ in range(TURN_MINUTES):
+            await asyncio.sleep(60)
+            for peer in (stingy, slow):
+                if peer.open:
+                    peer.say(codec.KEEP_ALIVE)
+        assert (stingy.open, slow.connections) == (False, 1)
+        assert generous.connections == 1
+        await leech.finished()
+        await stage.stop()
+
+    run_leaping(scene())
+
+
+def test_nobody_goes_where_nobody_waits() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        leech = stage.swarm(config=SwarmConfig(max_connections=1, useless_timeout=1e9))
+        stingy = stage.peer(unchokes=False)
+        leech.meet(stingy)
+        for _ in range(TURN_MINUTES):
+            await asyncio.sleep(60)
+            stingy.say(codec.KEEP_ALIVE)
+        assert (stingy.open, stingy.connections) == (True, 1)
         await stage.stop()
 
     run_leaping(scene())
