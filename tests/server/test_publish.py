@@ -281,7 +281,9 @@ def test_similar_names(tmp_path: Path) -> None:
     run(work)
 
 
-def test_tokens(tmp_path: Path) -> None:
+def test_tokens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
     async def work() -> None:
         async with workshop(tmp_path) as running:
             raw = package()
@@ -300,6 +302,9 @@ def test_tokens(tmp_path: Path) -> None:
             database = (tmp_path / "data/catalog.db").read_bytes() + (tmp_path / "data/catalog.db-wal").read_bytes()
             assert b"t" * 30 not in database
             assert revoked.encode() not in database
+            assert "published" in caplog.text
+            for secret in ("t" * 30, revoked, expired, "nonsense"):
+                assert secret not in caplog.text
             statuses = [(await running.publish(raw, f"guess{i}"))[0] for i in range(15)]
             assert statuses[-1] == 429
 
