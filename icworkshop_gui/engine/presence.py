@@ -24,6 +24,8 @@ class Town(Protocol):
     """What a presence needs of the session."""
 
     world: World
+    tracker_world: World
+    """The same, whose network counts what trackers cost."""
     peer_id: PeerId
     udp: UdpTrackerClient
     http_slots: asyncio.Semaphore
@@ -54,7 +56,7 @@ class Presence:
         self.announcer: TrackerAnnouncer | None = None
         if announce and content.trackers:
             self.announcer = TrackerAnnouncer(
-                session.world,
+                session.tracker_world,
                 content.metainfo.swarm_hash,
                 session.peer_id,
                 content.trackers,

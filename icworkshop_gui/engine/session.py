@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferDetail,
     TransferSnapshot,
 )
+from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
@@ -34,9 +35,10 @@ from icworkshop_gui.engine.library import Library
 from icworkshop_gui.engine.lobby import Lobby, LobbyHall
 from icworkshop_gui.engine.lock import EngineLock
 from icworkshop_gui.engine.locking import lock
+from icworkshop_gui.engine.net.charged import ChargedNetwork
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.incoming import HandshakeGate
-from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
+from icworkshop_gui.engine.net.limiter import LimiterTicker
 from icworkshop_gui.engine.net.network import Listener
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
@@ -100,10 +102,11 @@ class Session:
         self.active = config.active
         self.peer_id = PeerId(b"-IC0100-" + world.rng.randbytes(12))
         self.settings = Settings(config.data_dir / "settings.toml", config.overrides)
-        self.udp = UdpTrackerClient(world)
         self.dialer = Dialer(world.network)
-        self.limit_down = Limiter(None)
-        self.limit_up = Limiter(None)
+        self.bandwidth = Bandwidth()
+        chatter = ChargedNetwork(world.network, up=self.bandwidth.up.chatter, down=self.bandwidth.down.chatter)
+        self.tracker_world = replace(world, network=chatter)
+        self.udp = UdpTrackerClient(self.tracker_world)
         self.pace = AnnouncePace()
         self.network, self.network_name = config.network, ""
         self.game_running = False
@@ -138,7 +141,7 @@ class Session:
         self.transfers = Transfers(self)
         self.library = Library(self)
         self._gate = HandshakeGate(self._on_handshake)
-        self._tickers = [LimiterTicker(root, self.world.clock) for root in (self.limit_down, self.limit_up)]
+        self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
         if self._config.listen:
             await self._listen()
@@ -258,9 +261,12 @@ class Session:
             stream.abort()
 
     def _apply_limits(self) -> None:
-        now = self.world.clock.now()
-        self.limit_down.set_rate(self.settings.rate("workshop.p2p.max_download_speed"), now)
-        self.limit_up.set_rate(self.settings.rate("workshop.p2p.max_upload_speed"), now)
+        self.bandwidth.apply(
+            self.settings,
+            self.settings.rate("workshop.p2p.max_download_speed"),
+            self.settings.rate("workshop.p2p.max_upload_speed"),
+            self.world.clock.now(),
+        )
 
     # --- the clock -------------------------------------------------------------------------------
 
@@ -458,8 +464,8 @@ class Session:
             store_bytes=self._store_bytes,
             listen_port=self.peer_port(),
             sharing=self.sharing_on(),
-            limit_down=self.limit_down.rate,
-            limit_up=self.limit_up.rate,
+            limit_down=self.bandwidth.down.root.rate,
+            limit_up=self.bandwidth.up.root.rate,
             paused_all=self.transfers.all_paused(),
             network=self.network,
             network_name=self.network_name,

@@ -47,10 +47,10 @@ from icworkshop_gui.engine.api.events import (
     TransferStalled,
 )
 from icworkshop_gui.engine.api.snapshots import Reason
+from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.content import Content, Opened
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats
 from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
-from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.presence import Presence, Town
 from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS, Sharing
@@ -78,8 +78,6 @@ VISITORS_MAX = 16
 """Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
 HOLDS = frozenset({Reason.LOBBY_FIRST, Reason.TIER, Reason.SLOT})
 """Others go first for a while: what is half done, and the peers, are kept, so that nothing must come again."""
-WEIGHTS = {Tier.LOBBY_URGENT: 16.0, Tier.USER_REQUESTED: 4.0, Tier.BACKGROUND: 1.0}
-"""Shares of a limited line (DESIGN §4.2)."""
 
 
 def bytes_of(geometry: Geometry, have: Bitfield) -> int:
@@ -108,8 +106,7 @@ class Phase(Enum):
 class Surroundings(Neighbourhood, Town, Protocol):
     """What a transfer needs of the session."""
 
-    limit_down: Limiter
-    limit_up: Limiter
+    bandwidth: Bandwidth
 
     def tell(self, event: Event) -> None: ...
 
@@ -183,8 +180,8 @@ class Transfer:
         self._saved_stats = record.stats
         self._stats: SwarmStats | None = None
         self._stats_at = -math.inf
-        self._down = session.limit_down.child(record.limit_down, weight=WEIGHTS[record.tier])
-        self._up = session.limit_up.child(record.limit_up, weight=WEIGHTS[record.tier])
+        self._down = session.bandwidth.down.transfer(record.tier, record.limit_down)
+        self._up = session.bandwidth.up.transfer(record.tier, record.limit_up)
 
     # --- facts -----------------------------------------------------------------------------------
 
@@ -749,8 +746,8 @@ class Transfer:
 
     def set_tier(self, tier: Tier) -> None:
         self.update(tier=tier)
-        self._down.set_weight(WEIGHTS[tier])
-        self._up.set_weight(WEIGHTS[tier])
+        self._down.move(self._session.bandwidth.down.tiers[tier])
+        self._up.move(self._session.bandwidth.up.tiers[tier])
         if self.swarm is not None:
             self.swarm.set_tier(tier)
 
@@ -801,7 +798,7 @@ class Transfer:
         if self.reason is Reason.DISK or self.verdict is not Reason.NONE:
             return
         exchange.tick(now, stats)
-        if self._down.rate == 0 or self._session.limit_down.rate == 0:
+        if self._down.shut:
             self._wait(Reason.LIMIT)
         elif exchange.quiet(now, stats) >= NO_SOURCE_AFTER:
             self._wait(Reason.NO_SOURCE, retry_in=exchange.next_announce())

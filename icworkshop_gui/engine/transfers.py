@@ -311,7 +311,7 @@ class Transfers:
         for transfer in contenders:
             total = transfer.totals(transfer.stats())
             fetching.append(Fetching(transfer.id, transfer.record.tier, total.from_peers + total.from_http))
-        self._shares = self._precedence.look(now, fetching, self._session.limit_down.rate)
+        self._shares = self._precedence.look(now, fetching, self._session.bandwidth.down.root.rate)
         for transfer in contenders:
             transfer.set_pace(self._shares.of(transfer.record.tier))
 

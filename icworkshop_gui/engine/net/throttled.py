@@ -9,22 +9,28 @@ from typing import Final
 from icworkshop_gui.core.address import Endpoint, TransportKind
 from icworkshop_gui.core.clock import Clock
 from icworkshop_gui.core.units import KIB
+from icworkshop_gui.engine.net.classes import classes_of, header_of
 from icworkshop_gui.engine.net.limiter import QUANTUM, Limiter
 from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, Stream, StreamHandler
 
 INNER_MAX: Final = 256 * KIB
 """Bytes unsent in the transport above which nothing more is handed to it: there a limit no longer reaches them."""
 
+CREDIT: Final = 16
+"""Bytes read of a stream that became readable while nothing may pass: enough to learn that it wants something, and
+little enough that a hundred which wake together stay within the limit."""
+
 
 class ThrottledStream:
-    """Bytes received are charged to `down`, bytes sent to `up`, to the byte."""
+    """Bytes received are charged to `down`, bytes sent to `up`, to the byte, and to the classes of the connection."""
 
     def __init__(self, inner: Stream, *, up: Limiter, down: Limiter, clock: Clock) -> None:
         self._inner = inner
         self._clock = clock
         self._handler: StreamHandler | None = None
-        self._up = up.budget(self._pump)
-        self._down = down.budget(self._resume)
+        classes, header = classes_of(inner.kind, inner.endpoint), header_of(inner.kind, inner.endpoint)
+        self._up = up.budget(self._pump, classes=classes, header=header)
+        self._down = down.budget(self._resume, classes=classes, header=header)
         self._queue: deque[Buffer] = deque()
         self._queued = 0
         self._was_high = False
@@ -96,8 +102,8 @@ class ThrottledStream:
         view = self._handler.buffer()
         if self._down.unlimited:
             return view
-        # A stream that became readable while others wait gets one segment on credit, then it queues like them.
-        return view[: max(QUANTUM, self._down.available(self._clock.now()))]
+        # A stream that became readable while others wait gets a little on credit, then it queues like them.
+        return view[: max(CREDIT, self._down.available(self._clock.now()))]
 
     def received(self, count: int) -> None:
         assert self._handler is not None

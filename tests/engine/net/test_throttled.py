@@ -237,7 +237,7 @@ def test_an_aborted_stream_leaves_its_place_to_the_others() -> None:
             stream.abort()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert sum(len(group._waiting) for group in room.down._groups) <= 1
+        assert room.down._waiters <= 1
         await asyncio.sleep(0.1)
         before = sinks[0][1].total
         await asyncio.sleep(2)
@@ -259,3 +259,24 @@ def test_without_a_limit_everything_passes_at_once() -> None:
         assert room.clock.now() - begin < 0.01
 
     in_room(body)
+
+
+def test_a_hundred_that_wake_together_stay_within_the_limit() -> None:
+    async def body(room: Room) -> None:
+        ends = []
+        for _ in range(100):
+            ours, theirs = memory_pair()
+            sink = Sink()
+            room.throttle(theirs).start(sink)
+            ends.append((ours, sink))
+        await asyncio.sleep(5)
+        begin = room.clock.now()
+        for ours, _sink in ends:
+            Source(ours)
+        await asyncio.sleep(3)
+        for start in (0.0, 0.5, 1.3):
+            passed = sum(sink.between(begin + start, begin + start + 1) for _, sink in ends)
+            assert passed == pytest.approx(100_000, rel=0.05)
+        assert all(sink.total for _, sink in ends)
+
+    in_room(body, down=100_000)

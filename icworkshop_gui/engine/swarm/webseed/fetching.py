@@ -11,7 +11,8 @@ from icworkshop_gui.core.clock import Clock
 from icworkshop_gui.core.errors import RemoteProtocolError, WorkshopError
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
-from icworkshop_gui.engine.net.limiter import Budget, Limiter
+from icworkshop_gui.engine.net.charged import head_size
+from icworkshop_gui.engine.net.limiter import Budget, ConnectionClass, Limiter
 from icworkshop_gui.engine.net.network import ForbiddenAddress, HttpResponse, Network
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.config import SwarmConfig
@@ -26,6 +27,8 @@ from icworkshop_gui.engine.swarm.webseed.reader import BlockReader
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 
 ZEROS = bytes(BLOCK_SIZE)
+HEADER = 40
+"""Bytes of IPv4 and TCP in a packet."""
 
 
 class WebSide(Protocol):
@@ -107,7 +110,8 @@ class Fetcher:
         """Ask for the run's blocks and take them in; what goes wrong is written down with the server."""
         seed = run.seed
         granted = asyncio.Event()
-        line = _Line(self._limit.budget(granted.set), granted)
+        budget = self._limit.budget(granted.set, classes=(ConnectionClass.TCP,), header=HEADER)
+        line = _Line(budget, granted)
         try:
             if seed.place.kind is SeedKind.SCRIPT:
                 await self._fetch_script(run, files, line)
@@ -230,6 +234,7 @@ class Fetcher:
             timeout=self._config.answer_timeout,
             allow_private=run.seed.place.allow_private,
         )
+        line.budget.charge(head_size(response.headers))
         run.reading = True
         return response
 
