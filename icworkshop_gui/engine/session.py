@@ -20,6 +20,7 @@ from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     LibraryEntry,
+    LimitCause,
     Network,
     Reason,
     SnapshotDelta,
@@ -32,6 +33,7 @@ from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.library import Library
+from icworkshop_gui.engine.limit_policy import InForce, LimitPolicy
 from icworkshop_gui.engine.lobby import Lobby, LobbyHall
 from icworkshop_gui.engine.lock import EngineLock
 from icworkshop_gui.engine.locking import lock
@@ -69,6 +71,8 @@ DISK_SECONDS = 10.0
 """Between two looks at the free space."""
 SHARED_BEATS = 4
 """Deltas among which the looks at shared packages are spread."""
+LIMITS_MIN = 0.02
+"""Seconds between two looks at the schedule at the least."""
 SIZE_SECONDS = 600.0
 """Between two sums of all blobs, unless the library changed: that is a look at every file of the store."""
 CATALOG_SECONDS = 30.0
@@ -104,6 +108,9 @@ class Session:
         self.settings = Settings(config.data_dir / "settings.toml", config.overrides)
         self.dialer = Dialer(world.network)
         self.bandwidth = Bandwidth()
+        self._limit_policy = LimitPolicy()
+        self.in_force: InForce | None = None
+        """The limits that hold; None before the start."""
         chatter = ChargedNetwork(world.network, up=self.bandwidth.up.chatter, down=self.bandwidth.down.chatter)
         self.tracker_world = replace(world, network=chatter)
         self.udp = UdpTrackerClient(self.tracker_world)
@@ -150,7 +157,13 @@ class Session:
                 self.tell(EngineFault(message=notice, detail=""))
         await self.library.load()
         await self.transfers.load()
-        for job in (self._publish_loop(), self._second_loop(), self._catalog_loop(), self._hours_loop()):
+        for job in (
+            self._publish_loop(),
+            self._second_loop(),
+            self._catalog_loop(),
+            self._hours_loop(),
+            self._limits_loop(),
+        ):
             self.spawn(job)
 
     async def _listen(self) -> None:
@@ -260,13 +273,17 @@ class Session:
         if transfer is None or full or not transfer.welcome(stream, handshake, leftover):
             stream.abort()
 
+    def shut_reason(self) -> tuple[Reason, tuple[tuple[str, str], ...]]:
+        if self.in_force is None or self.in_force.cause is not LimitCause.SCHEDULE or self.in_force.down != 0:
+            return Reason.LIMIT, ()
+        until = self.in_force.until
+        return Reason.SCHEDULE, () if until is None else (("until", str(int(until))),)
+
     def _apply_limits(self) -> None:
-        self.bandwidth.apply(
-            self.settings,
-            self.settings.rate("workshop.p2p.max_download_speed"),
-            self.settings.rate("workshop.p2p.max_upload_speed"),
-            self.world.clock.now(),
-        )
+        before, self.in_force = self.in_force, self._limit_policy.look(self.settings, self.world.clock.wall())
+        self.bandwidth.apply(self.settings, self.in_force.down, self.in_force.up, self.world.clock.now())
+        if before is not None and before != self.in_force:
+            log.info("event=limits cause=%s down=%s up=%s", self.in_force.cause, self.in_force.down, self.in_force.up)
 
     # --- the clock -------------------------------------------------------------------------------
 
@@ -283,6 +300,14 @@ class Session:
                 self._look_at = now + DISK_SECONDS
                 self._disk_free, self._store_bytes = await self.in_disk(self._look_at_disk)
             await asyncio.sleep(1.0)
+
+    async def _limits_loop(self) -> None:
+        """The schedule goes by the clock on the wall, which may be set: it is asked each second, and at each change."""
+        while True:
+            wall = self.world.clock.wall()
+            until = None if self.in_force is None else self.in_force.until
+            await asyncio.sleep(1.0 if until is None else min(1.0, max(LIMITS_MIN, until - wall)))
+            self._apply_limits()
 
     def _look_at_disk(self) -> tuple[int, int]:
         try:
@@ -398,6 +423,10 @@ class Session:
                 self._change_setting(key, value)
             case wish.SetSharing(on):
                 self._change_setting("workshop.p2p.sharing", "true" if on else "false")
+            case wish.SetSlowMode(on):
+                if not on:
+                    self._limit_policy.ignore_schedule()
+                self._change_setting("workshop.p2p.slow_mode", "true" if on else "false")
             case wish.SetNetwork(network, name):
                 self.network, self.network_name = network, name
                 self.transfers.settings_changed()
@@ -466,6 +495,9 @@ class Session:
             sharing=self.sharing_on(),
             limit_down=self.bandwidth.down.root.rate,
             limit_up=self.bandwidth.up.root.rate,
+            limit_cause=LimitCause.SETTINGS if self.in_force is None else self.in_force.cause,
+            limit_slow=self.in_force is not None and self.in_force.slow,
+            limit_until=None if self.in_force is None else self.in_force.until,
             paused_all=self.transfers.all_paused(),
             network=self.network,
             network_name=self.network_name,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from icworkshop_gui.core.errors import UserError
+from icworkshop_gui.core.schedule import Rule
 from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, Kind, Value
 
 log = logging.getLogger("icw.settings")
@@ -56,6 +57,12 @@ class Settings:
         """A RATIO or DURATION setting: percent or seconds, None for unlimited."""
         value = self.value(key)
         assert value is None or isinstance(value, int)
+        return value
+
+    def schedule(self, key: str) -> tuple[Rule, ...]:
+        """The rules of a SCHEDULE setting."""
+        value = self.value(key)
+        assert isinstance(value, tuple)
         return value
 
     def flag(self, key: str) -> bool:

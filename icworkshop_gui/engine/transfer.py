@@ -108,6 +108,10 @@ class Surroundings(Neighbourhood, Town, Protocol):
 
     bandwidth: Bandwidth
 
+    def shut_reason(self) -> tuple[Reason, tuple[tuple[str, str], ...]]:
+        """Why the limits let nothing pass, and its data."""
+        ...
+
     def tell(self, event: Event) -> None: ...
 
     def changed(self, transfer: Transfer) -> None:
@@ -799,10 +803,10 @@ class Transfer:
             return
         exchange.tick(now, stats)
         if self._down.shut:
-            self._wait(Reason.LIMIT)
+            self._wait(*self._session.shut_reason())
         elif exchange.quiet(now, stats) >= NO_SOURCE_AFTER:
             self._wait(Reason.NO_SOURCE, retry_in=exchange.next_announce())
-        elif self.reason in (Reason.NO_SOURCE, Reason.LIMIT):
+        elif self.reason in (Reason.NO_SOURCE, Reason.LIMIT, Reason.SCHEDULE):
             self._clear_reason()
 
     def _tick_shared(self, now: float, exchange: Exchange) -> None:

@@ -174,6 +174,7 @@ class Remedy(StrEnum):
     DETAILS = "details"
     RETRY = "retry"
     LIMITS = "limits"
+    IGNORE_SCHEDULE = "ignore_schedule"
     NETWORK = "network"
     """The settings that say what may run where data is limited."""
     SHARING = "sharing"
@@ -257,9 +258,8 @@ def explanation(transfer: TransferSnapshot, now: float) -> Explanation | None:
         case Reason.SCHEDULE:
             until = _number(data, "until")
             when = datetime.fromtimestamp(until).astimezone().strftime("%H:%M") if until else ""
-            return Explanation(
-                f"until {when} by your schedule" if when else "by your schedule", "", None, "goes on then"
-            )
+            sentence = f"until {when} by your schedule" if when else "by your schedule"
+            return Explanation(sentence, "Not this time", Remedy.IGNORE_SCHEDULE)
         case Reason.LOCKED:
             where = data.get("path", "") or "A file"
             return Explanation(f"{where} is in use by another program", "Try again", Remedy.RETRY)

@@ -84,6 +84,8 @@ class Tray(QObject):
         self.pause = self._entry("Pause all", self._toggle_pause)
         self.sharing = self._entry("Share my packages", self._toggle_sharing)
         self.sharing.setCheckable(True)
+        self.slow = self._entry("Slow mode", self._toggle_slow)
+        self.slow.setCheckable(True)
         self.menu.addSeparator()
         self._entry("Downloads", lambda: self.openWanted.emit("downloads"))
         self._entry("Settings", lambda: self.openWanted.emit("settings"))
@@ -123,6 +125,7 @@ class Tray(QObject):
         self.speed_line.setText(speeds(totals))
         self.pause.setText("Resume all" if totals.paused_all else "Pause all")
         self.sharing.setChecked(totals.sharing)
+        self.slow.setChecked(totals.limit_slow)
         if self._icon is not None:
             self._icon.setIcon(_picture(paused=totals.paused_all, working=totals.rate_down > 0))
             self._icon.setToolTip(f"IC Workshop\n{speeds(totals)}")
@@ -132,6 +135,9 @@ class Tray(QObject):
 
     def _toggle_sharing(self) -> None:
         self._bridge.send(c.SetSharing(not self._bridge.view.totals.sharing))
+
+    def _toggle_slow(self) -> None:
+        self._bridge.send(c.SetSlowMode(not self._bridge.view.totals.limit_slow))
 
     def _activated(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason in (QSystemTrayIcon.ActivationReason.Trigger, QSystemTrayIcon.ActivationReason.DoubleClick):

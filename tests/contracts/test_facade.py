@@ -20,7 +20,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.engine.api.events import Event
 from icworkshop_gui.engine.api.facade import EngineFacade
-from icworkshop_gui.engine.api.snapshots import EngineView, Reason, SnapshotDelta, TransferState
+from icworkshop_gui.engine.api.snapshots import EngineView, LimitCause, Reason, SnapshotDelta, TransferState
 from tests.helpers.fake_engine import FakeEngine
 
 PATIENCE = 10.0
@@ -163,6 +163,16 @@ def test_setting_travels_as_text(engine: EngineFacade) -> None:
     view = listener.until(lambda view: view.settings.get(UPLOAD) == "250 kB/s")
     listener.until(lambda view: view.totals.limit_up == 250_000)
     assert view.settings.keys() >= {UPLOAD}
+
+
+def test_slow_mode_says_what_is_in_force_and_why(engine: EngineFacade) -> None:
+    listener = Listener(engine)
+    answer(engine.submit(c.SetSlowMode(True)))
+    view = listener.until(lambda view: view.totals.limit_slow)
+    assert (view.totals.limit_down, view.totals.limit_up) == (200_000, 50_000)
+    assert view.totals.limit_cause is LimitCause.SLOW
+    answer(engine.submit(c.SetSlowMode(False)))
+    listener.until(lambda view: view.totals.limit_cause is LimitCause.SETTINGS and not view.totals.limit_slow)
 
 
 def test_sharing_switch(engine: EngineFacade) -> None:

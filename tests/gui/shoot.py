@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from icworkshop_gui.core.errors import RegistryError
 from icworkshop_gui.engine.api.commands import Search
-from icworkshop_gui.engine.api.snapshots import Connection
+from icworkshop_gui.engine.api.snapshots import Connection, LimitCause
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
 from icworkshop_gui.gui.widgets.toast import Toast
@@ -107,6 +108,24 @@ def plain(key: str) -> Callable[[Scene], None]:
     return lambda scene: scene.window.go(key)
 
 
+def settings_speed(scene: Scene) -> None:
+    scene.engine.publish(
+        settings=(("workshop.p2p.schedule", "mon-fri 18:00-23:00 slow; daily 01:00-06:00 down 20 MB/s up unlimited"),)
+    )
+    scene.window.go("settings", "Speed")
+
+
+def downloads_scheduled(scene: Scene) -> None:
+    scene.engine.publish(
+        limit_down=200_000,
+        limit_up=50_000,
+        limit_cause=LimitCause.SCHEDULE,
+        limit_slow=True,
+        limit_until=time.time() + 3600,
+    )
+    scene.window.go("downloads")
+
+
 SHOTS: dict[str, Callable[[Scene], None]] = {
     "browse": browse,
     "browse-nothing": browse_nothing,
@@ -120,7 +139,9 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "package-files": package_tab("files"),
     "downloads": plain("downloads"),
     "library": plain("library"),
+    "downloads-scheduled": downloads_scheduled,
     "settings": plain("settings"),
+    "settings-speed": settings_speed,
 }
 
 

@@ -21,11 +21,12 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.engine.api.events import Event, PackageRemoved, TransferAdded
 from icworkshop_gui.engine.api.facade import Subscriber
-from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS
+from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, parse_rate
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     EngineView,
     LibraryEntry,
+    LimitCause,
     Reason,
     SnapshotDelta,
     SourceState,
@@ -249,6 +250,19 @@ class FakeEngine:
                 self._set(key, value)
             case c.SetSharing(on):
                 self.publish(sharing=on, settings=(("workshop.p2p.sharing", str(on).lower()),))
+            case c.SetSlowMode(on):
+                cause = LimitCause.SLOW if on else LimitCause.SETTINGS
+                keys = (
+                    ("slow_download_speed", "slow_upload_speed") if on else ("max_download_speed", "max_upload_speed")
+                )
+                down, up = (self._rate(f"workshop.p2p.{key}") for key in keys)
+                self.publish(
+                    limit_down=down,
+                    limit_up=up,
+                    limit_cause=cause,
+                    limit_slow=on,
+                    settings=(("workshop.p2p.slow_mode", str(on).lower()),),
+                )
             case c.AddSource(url):
                 self._add_source(url)
             case c.RemoveSource(url):
@@ -340,6 +354,9 @@ class FakeEngine:
         self._removed[ref] = found
         self.publish(gone_library=(ref,))
         self.tell(PackageRemoved(ref=ref, title=found.title, freed=found.unique))
+
+    def _rate(self, key: str) -> int | None:
+        return parse_rate(self._view.settings.get(key, BY_KEY[key].default))
 
     def _set(self, key: str, value: str) -> None:
         if key not in BY_KEY:

@@ -322,6 +322,13 @@ class SetSharing(Command[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class SetSlowMode(Command[None]):
+    """The alternative limits by hand. Off ends those of the schedule too, until that would change by itself."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SetNetwork(Command[None]):
     """This computer is on another network now, or the same one has become another kind."""
 

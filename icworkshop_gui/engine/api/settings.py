@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from icworkshop_gui.core.schedule import Rule, parse_schedule
+
 
 class Kind(StrEnum):
     """What a setting's text means, and so which control edits it."""
@@ -24,11 +26,13 @@ class Kind(StrEnum):
     """Bytes given per byte of the package, as percent; `unlimited` is None."""
     DURATION = "duration"
     """Seconds; `unlimited` is None, `0` is not at all."""
+    SCHEDULE = "schedule"
+    """Rules of `core.schedule`; empty is none."""
     FOLDER = "folder"
     """A path; empty means the default place."""
 
 
-Value = bool | int | str | None
+Value = bool | int | str | tuple[Rule, ...] | None
 
 _UNITS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([kKmMgG]?[iI]?[bB])?\s*(/s)?\s*")
@@ -131,6 +135,11 @@ class Setting:
                 return text.lower() == "true"
             case Kind.FOLDER:
                 return text
+            case Kind.SCHEDULE:
+                try:
+                    return parse_schedule(text, parse_rate)
+                except ValueError as error:
+                    raise ValueError(f"{self.label}: {error}") from None
             case Kind.INT:
                 if not re.fullmatch(r"\d{1,9}", text.strip()):
                     raise ValueError(f"{self.label}: a whole number, not {text[:40]!r}.")
@@ -159,9 +168,9 @@ class Setting:
                     raise ValueError(
                         f"{self.label}: a time such as 30m, 2 h or unlimited, not {text[:40]!r}."
                     ) from None
-        if value is not None and self.minimum is not None and value < self.minimum:
+        if isinstance(value, int) and self.minimum is not None and value < self.minimum:
             raise ValueError(f"{self.label}: at least {self.minimum} {self.unit}".rstrip() + ".")
-        if value is not None and self.maximum is not None and value > self.maximum:
+        if isinstance(value, int) and self.maximum is not None and value > self.maximum:
             raise ValueError(f"{self.label}: at most {self.maximum} {self.unit}".rstrip() + ".")
         return value
 
@@ -418,6 +427,42 @@ SETTINGS: tuple[Setting, ...] = (
         minimum=1,
         maximum=100,
         synonyms="unchoke slots",
+    ),
+    Setting(
+        key="workshop.p2p.slow_mode",
+        kind=Kind.BOOL,
+        default="false",
+        category="Speed",
+        label="Slow mode",
+        help="Other limits for a while, for a game or a call. Also in the tray and in the bar at the bottom.",
+        synonyms="alternative limits turtle throttle bandwidth",
+    ),
+    Setting(
+        key="workshop.p2p.slow_download_speed",
+        kind=Kind.RATE,
+        default="200 kB/s",
+        category="Speed",
+        label="Download limit in slow mode",
+        help="Instead of the ordinary one.",
+        synonyms="alternative limits turtle throttle bandwidth",
+    ),
+    Setting(
+        key="workshop.p2p.slow_upload_speed",
+        kind=Kind.RATE,
+        default="50 kB/s",
+        category="Speed",
+        label="Sharing limit in slow mode",
+        help="Instead of the ordinary one.",
+        synonyms="alternative limits turtle throttle bandwidth",
+    ),
+    Setting(
+        key="workshop.p2p.schedule",
+        kind=Kind.SCHEDULE,
+        default="",
+        category="Speed",
+        label="Schedule",
+        help="Days and hours with limits of their own. Where several rules hold, the narrowest wins.",
+        synonyms="alternative limits time hours days night evening plan timetable",
     ),
     Setting(
         key="workshop.p2p.listen_port",

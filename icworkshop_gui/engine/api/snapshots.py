@@ -259,6 +259,16 @@ class SourceState:
     message: str = ""
 
 
+class LimitCause(StrEnum):
+    """Why the limits in force are what they are."""
+
+    SETTINGS = "settings"
+    """The ordinary ones."""
+    SLOW = "slow"
+    """Slow mode, switched on by hand."""
+    SCHEDULE = "schedule"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTotals:
     """The status strip."""
@@ -283,7 +293,13 @@ class EngineTotals:
     """0 when not listening."""
     sharing: bool = True
     limit_down: int | None = None
+    """In force now, as `limit_up`: bytes a second, 0 is nothing, None is no limit."""
     limit_up: int | None = None
+    limit_cause: LimitCause = LimitCause.SETTINGS
+    limit_slow: bool = False
+    """The limits in force are those of slow mode, by hand or by the schedule."""
+    limit_until: float | None = None
+    """Wall clock seconds at which the schedule says otherwise; None: it never does."""
     paused_all: bool = False
     network: Network = Network.UNMETERED
     network_name: str = ""

@@ -8,10 +8,9 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QWidget
 
-from icworkshop_gui.engine.api.commands import SetSetting, SetSharing
-from icworkshop_gui.engine.api.settings import format_rate
+from icworkshop_gui.engine.api.commands import SetSharing
 from icworkshop_gui.engine.api.snapshots import Connection, EngineTotals
-from icworkshop_gui.gui import icons
+from icworkshop_gui.gui import icons, limits
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.format import clipped, count, rate, size
 from icworkshop_gui.gui.theme import Text, theme
@@ -21,12 +20,9 @@ from icworkshop_gui.gui.widgets.buttons import Button, Dot
 from icworkshop_gui.gui.widgets.card import Line
 from icworkshop_gui.gui.widgets.focus import shows_ring
 from icworkshop_gui.gui.widgets.labels import ElidedLabel, Label
+from icworkshop_gui.gui.widgets.limits_panel import LimitsPanel
 from icworkshop_gui.gui.widgets.popover import Popover
-from icworkshop_gui.gui.widgets.rate_slider import RateSlider
 from icworkshop_gui.gui.widgets.switch import Switch
-
-KEY_DOWN = "workshop.p2p.max_download_speed"
-KEY_UP = "workshop.p2p.max_upload_speed"
 
 
 class StripButton(QAbstractButton):
@@ -147,7 +143,7 @@ class StatusStrip(QWidget):
         """Put the facts into words."""
         self.connection.set_words(*connection_words(totals))
         down = "Paused" if totals.paused_all or totals.limit_down == 0 else rate(totals.rate_down)
-        self.down.set_words(down)
+        self.down.set_words(down, limits.short(totals))
         if not totals.sharing:
             self.up.set_words("Sharing is off")
         else:
@@ -185,31 +181,20 @@ class _SpeedPopover(Popover):
         super().__init__(host, 300)
         self._bridge = bridge
         self.setAccessibleName("Speed limits")
-        self.down = RateSlider("arrow-down", "Download limit")
-        self.up = RateSlider("arrow-up", "Share with others")
+        self.panel = LimitsPanel(bridge)
+        self.down, self.up = self.panel.down, self.panel.up
         self.sharing = Switch("Share with others")
-        self.column.addWidget(self.down)
-        self.column.addWidget(self.up)
+        self.column.addWidget(self.panel)
         self.column.addWidget(Line())
         row = QHBoxLayout()
         row.addWidget(Label("Share what I have", Text.SECOND), 1)
         row.addWidget(self.sharing)
         self.column.addLayout(row)
-        self.down.rateChosen.connect(self._set_down)
-        self.up.rateChosen.connect(self._set_up)
         self.sharing.clicked.connect(self._set_sharing)
 
     def show_totals(self, totals: EngineTotals) -> None:
-        self.down.set_rate(totals.limit_down)
-        self.up.set_rate(totals.limit_up)
+        self.panel.show_totals(totals)
         self.sharing.setChecked(totals.sharing)
-        self.up.setEnabled(totals.sharing)
-
-    def _set_down(self, limit: int | None) -> None:
-        self._bridge.send(SetSetting(KEY_DOWN, format_rate(limit)))
-
-    def _set_up(self, limit: int | None) -> None:
-        self._bridge.send(SetSetting(KEY_UP, format_rate(limit)))
 
     def _set_sharing(self, on: bool) -> None:
         self._bridge.send(SetSharing(on))

@@ -62,6 +62,7 @@ def test_each_way_is_charged(what: str) -> None:
     for tree in (down, up):
         tree.root.set_rate(1_000_000, 0.0)
     full = left(down)
+    assert left(up) == full
     network = ChargedNetwork(Net(), up=up.chatter, down=down.chatter)  # type: ignore[arg-type]
     got: list[bytes] = []
 

@@ -78,8 +78,8 @@ def test_a_class_limits_across_the_tree(rate: int) -> None:
     transfers = [root.child().child() for _ in range(3)]
     line = Line(root)
     for transfer in transfers:
-        greedy(line, "tcp", transfer, TCP)
-        greedy(line, "utp", transfer, UTP)
+        greedy(line, "tcp", transfer, TCP, bite=256 * 1024)
+        greedy(line, "utp", transfer, UTP, bite=256 * 1024)
     line.run(6)
     assert line.total("utp") == pytest.approx(6 * rate / 2, rel=0.05)
     assert line.total() == pytest.approx(6 * 2 * rate, rel=0.05)

@@ -89,6 +89,8 @@ class TransferActions(QObject):
                 self.detailsWanted.emit("sources")
             case Remedy.NETWORK | Remedy.SHARING:
                 self._shell.go("settings")
+            case Remedy.IGNORE_SCHEDULE:
+                self._shell.bridge.send(c.SetSlowMode(False))
             case Remedy.LIMITS:
                 self.limitsWanted.emit()
             case None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from icworkshop_gui.engine.api.commands import SetSetting, SetSharing
-from icworkshop_gui.engine.api.settings import format_rate
+from icworkshop_gui.engine.api.commands import SetSharing
 from icworkshop_gui.engine.api.snapshots import EngineTotals, TransferDetail
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.models.sources import Helpers, helpers
@@ -16,12 +15,10 @@ from icworkshop_gui.gui.tokens import Measure, Token
 from icworkshop_gui.gui.widgets.buttons import Dot
 from icworkshop_gui.gui.widgets.card import Card, Line
 from icworkshop_gui.gui.widgets.labels import ElidedLabel, IconLabel, Label
+from icworkshop_gui.gui.widgets.limits_panel import LimitsPanel
 from icworkshop_gui.gui.widgets.rate_graph import RateGraph
-from icworkshop_gui.gui.widgets.rate_slider import RateSlider
 from icworkshop_gui.gui.widgets.switch import Switch
 
-DOWN_KEY = "workshop.p2p.max_download_speed"
-UP_KEY = "workshop.p2p.max_upload_speed"
 _PAD = (15, 12, 15, 14)
 
 
@@ -63,16 +60,15 @@ class SpeedCard(Card):
 
 
 class LimitsCard(Card):
-    """Two sliders and the sharing switch; they act at once."""
+    """The limits, slow mode and the sharing switch; they act at once."""
 
     def __init__(self, shell: Shell) -> None:
         super().__init__()
         self._shell = shell
         column = _column(self, 12)
-        self.down = RateSlider("arrow-down", "Download limit")
-        self.up = RateSlider("arrow-up", "Share with others")
-        column.addWidget(self.down)
-        column.addWidget(self.up)
+        self.panel = LimitsPanel(shell.bridge)
+        self.down, self.up = self.panel.down, self.panel.up
+        column.addWidget(self.panel)
         column.addWidget(Line())
         row = QHBoxLayout()
         row.setSpacing(8)
@@ -82,20 +78,11 @@ class LimitsCard(Card):
         self.sharing = Switch("Share my packages")
         row.addWidget(self.sharing)
         column.addLayout(row)
-        self.down.rateChosen.connect(self._set_down)
-        self.up.rateChosen.connect(self._set_up)
         self.sharing.clicked.connect(self._set_sharing)
 
     def set_totals(self, totals: EngineTotals) -> None:
-        self.down.set_rate(totals.limit_down)
-        self.up.set_rate(totals.limit_up)
+        self.panel.show_totals(totals)
         self.sharing.setChecked(totals.sharing)
-
-    def _set_down(self, rate: int | None) -> None:
-        self._shell.bridge.send(SetSetting(DOWN_KEY, format_rate(rate)))
-
-    def _set_up(self, rate: int | None) -> None:
-        self._shell.bridge.send(SetSetting(UP_KEY, format_rate(rate)))
 
     def _set_sharing(self, on: bool) -> None:
         self._shell.bridge.send(SetSharing(on))

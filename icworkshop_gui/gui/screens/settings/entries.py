@@ -11,11 +11,12 @@ from icworkshop_gui.gui.prefs import PREFS, Pref, shown
 
 SOURCES = "Sources"
 """The category whose rows are Workshop servers, not settings."""
-_ORDER = ("General", "Downloads", "Sharing", "Network", "Storage", SOURCES, "Appearance")
+_ORDER = ("General", "Downloads", "Sharing", "Speed", "Network", "Storage", SOURCES, "Appearance")
 _ICONS = {
     "General": "settings",
     "Downloads": "download",
     "Sharing": "sprout",
+    "Speed": "gauge",
     "Network": "globe",
     "Storage": "hard-drive",
     SOURCES: "server",
@@ -72,6 +73,8 @@ def value_words(row: Setting | Pref, value: str) -> str:
                 return words.limit(parse_rate(value))
             case Kind.SIZE:
                 return words.size(parse_amount(value))
+            case Kind.SCHEDULE:
+                return value or "no rules"
             case Kind.FOLDER:
                 return value or "in the program's data"
             case Kind.INT:

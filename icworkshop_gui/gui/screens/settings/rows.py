@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from icworkshop_gui.engine.api.settings import Kind, Setting, format_rate, parse_rate
 from icworkshop_gui.gui.prefs import Pref
 from icworkshop_gui.gui.screens.settings.entries import Entry
+from icworkshop_gui.gui.screens.settings.schedule import ScheduleEditor
 from icworkshop_gui.gui.theme import Text
 from icworkshop_gui.gui.tokens import Token
 from icworkshop_gui.gui.widgets.buttons import Button, Dot, LinkButton
@@ -29,6 +30,8 @@ class Control(QWidget):
     """
 
     edited = Signal(str)
+    is_wide = False
+    """It stands below the words, not beside them."""
 
     def set_value(self, value: str) -> None:
         """Show a value; never tells."""
@@ -173,6 +176,24 @@ class ChoiceControl(Control):
         self.tabs.choose(value)
 
 
+class ScheduleControl(Control):
+    """Rules below each other; as wide as the row."""
+
+    is_wide = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.editor = ScheduleEditor()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.editor)
+        self.editor.edited.connect(self.edited)
+        self.setFocusProxy(self.editor.add)
+
+    def set_value(self, value: str) -> None:
+        self.editor.set_text(value)
+
+
 def control_for(row: Setting | Pref) -> Control:
     """The control of a row, by its kind."""
     if isinstance(row, Pref):
@@ -182,6 +203,8 @@ def control_for(row: Setting | Pref) -> Control:
             return SwitchControl(row.label)
         case Kind.RATE:
             return RateControl(row.label)
+        case Kind.SCHEDULE:
+            return ScheduleControl()
         case Kind.FOLDER:
             return FolderControl(row.label)
         case Kind.INT:
@@ -231,12 +254,15 @@ class SettingRow(QWidget):
         text.addWidget(Paragraph(self.entry.help, Text.SECOND, Token.MUTED))
         text.addWidget(self.error)
         text.addLayout(back)
+        if self.control.is_wide:
+            text.addWidget(self.control)
         text.addStretch(1)
         row = QHBoxLayout(self)
         row.setContentsMargins(16, 12, 16, 12)
         row.setSpacing(24)
         row.addLayout(text, 1)
-        row.addWidget(self.control, 0, Qt.AlignmentFlag.AlignVCenter)
+        if not self.control.is_wide:
+            row.addWidget(self.control, 0, Qt.AlignmentFlag.AlignVCenter)
         self.error.hide()
 
     @property
