@@ -25,7 +25,7 @@ def why(totals: EngineTotals) -> str:
         case LimitCause.SLOW:
             return "Switched on by hand"
         case LimitCause.SCHEDULE:
-            return f"By your schedule{until(totals.limit_until)}"
+            return f"By schedule{until(totals.limit_until)}"
 
 
 def until(wall: float | None) -> str:

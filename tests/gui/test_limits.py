@@ -40,7 +40,7 @@ def test_a_rule_of_the_schedule_says_so_and_can_be_ignored(desk: Any) -> None:
     panel = desk.go("downloads").side.limits.panel
     desk.engine.publish(limit_down=7000, limit_up=0, limit_cause=LimitCause.SCHEDULE, limit_until=time.time() + 3600)
     desk.settle()
-    assert panel.reason.text().startswith("By your schedule until ")
+    assert panel.reason.text().startswith("By schedule until ")
     assert not panel.down.isEnabled()
     assert desk.window.strip.down.words.endswith("by schedule")
     panel.ignore.click()

@@ -27,7 +27,7 @@ class LimitsPanel(QWidget):
         self.up = RateSlider("arrow-up", "Share with others")
         self.slow = Switch("Slow mode")
         self.reason = Label("", Text.CAPTION, Token.MUTED)
-        self.ignore = LinkButton("Not this time", style=Text.CAPTION_STRONG)
+        self.ignore = LinkButton("Ignore", style=Text.CAPTION_STRONG)
         self.ignore.setAccessibleName("Ignore the schedule this time")
         head = QHBoxLayout()
         head.setSpacing(8)

@@ -39,7 +39,7 @@ class RuleEditor(QWidget):
         for day, word in enumerate(DAY_WORDS):
             button = Button(word, small=True, name=f"Rule {number}: {DAY_NAMES[day]}")
             button.setCheckable(True)
-            button.setFixedWidth(36)
+            button.setFixedWidth(41)
             button.clicked.connect(self._days_changed)
             self._days.append(button)
             days.addWidget(button)
