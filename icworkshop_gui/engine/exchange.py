@@ -5,6 +5,7 @@ When web servers are asked is decided by `web_turn` and the gates of `swarm.webs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -29,6 +30,10 @@ from icworkshop_gui.store.storage import Storage
 
 CONNECTIONS_MIN = 2
 """Connections that a swarm may open even when the others have taken all there are."""
+LOBBY_CONNECTIONS = 16
+"""Connections up to which a lobby's download takes over those of others when none is left."""
+TAKE_EVERY = 10.0
+"""Seconds between two times that it does: peers that cannot be reached must not empty the other swarms."""
 
 
 class Neighbourhood(Protocol):
@@ -47,6 +52,10 @@ class Neighbourhood(Protocol):
 
     def connection_share(self) -> int:
         """How many connections all swarms together may still open."""
+        ...
+
+    def take_connections(self, count: int, tier: Tier) -> None:
+        """Downloads and shared packages of lower tiers give up to so many up."""
         ...
 
 
@@ -91,6 +100,7 @@ class Exchange:
         self.announcer = announcer
         self._http_only = is_http_only(content, session.settings)
         self._http_on = False
+        self._take_at = -math.inf
         self._fetching_since: float | None = None
         settings, meta = session.settings, content.metainfo
         self.swarm = Swarm(
@@ -124,6 +134,12 @@ class Exchange:
         """All swarms share the program's limit; nobody is left without a start, and who waits opens no more."""
         if not self.swarm.downloading and not self.swarm.is_complete:
             return 0
+        wish, now = LOBBY_CONNECTIONS - self.swarm.connections, self._session.world.clock.now()
+        missing = wish - self._session.connection_share()
+        is_urgent = self.swarm.tier is Tier.LOBBY_URGENT and self.swarm.downloading
+        if is_urgent and wish > 0 and missing > 0 and now >= self._take_at:
+            self._take_at = now + TAKE_EVERY
+            self._session.take_connections(min(wish, missing), Tier.LOBBY_URGENT)
         return max(self._session.connection_share(), CONNECTIONS_MIN - self.swarm.connections)
 
     def add_peers(self, peers: Iterable[Endpoint]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
 from icworkshop_gui.core.ids import BlobId, PeerId, TransferId
+from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as wish
 from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
@@ -267,8 +268,13 @@ class Session:
     def connection_share(self) -> int:
         return self.settings.number("workshop.p2p.max_connections") - self.transfers.connections()
 
+    def take_connections(self, count: int, tier: Tier) -> None:
+        self.transfers.take_connections(count, tier)
+
     def _on_handshake(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
         transfer = self.transfers.by_info_hash(handshake.info_hash)
+        if transfer is not None and transfer.record.tier is Tier.LOBBY_URGENT and self.connection_share() <= 0:
+            self.take_connections(1, Tier.LOBBY_URGENT)
         full = self.connection_share() <= 0
         if transfer is None or full or not transfer.welcome(stream, handshake, leftover):
             stream.abort()

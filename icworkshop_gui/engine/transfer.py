@@ -57,6 +57,7 @@ from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS
 from icworkshop_gui.engine.shelf import Shelf
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
 from icworkshop_gui.formats.urls import is_web_seed_url
+from icworkshop_gui.store.disk import Ranked
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
 from icworkshop_gui.wire.peer.handshake import Handshake
@@ -485,7 +486,7 @@ class Transfer:
     async def _run(self, job: Callable[[Callable[[], bool]], R]) -> R:
         """A long disk job that ends soon after this task is cancelled."""
         cancelled = False
-        future: Future[R] = self._session.world.disk.submit(job, lambda: cancelled)
+        future: Future[R] = self._session.world.disk.submit(Ranked(self.record.tier, job), lambda: cancelled)
         waiting = asyncio.wrap_future(future)
         try:
             return await asyncio.shield(waiting)

@@ -17,6 +17,7 @@ from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.exchange import CONNECTIONS_MIN
 from icworkshop_gui.engine.keeping import wanted
 from icworkshop_gui.engine.locking import unlock
 from icworkshop_gui.engine.planning import Plan, Planner, this_platform
@@ -408,6 +409,12 @@ class Transfers:
         self.decide()
         for transfer in self._transfers.values():
             transfer.adjust_soon()
+
+    def take_connections(self, count: int, tier: Tier) -> None:
+        """Those of lower tiers give up to so many up, the lowest first."""
+        for transfer in sorted(self._lively.values(), key=lambda transfer: transfer.record.tier):
+            if count > 0 and transfer.record.tier < tier and transfer.swarm is not None:
+                count -= transfer.swarm.give_up_connections(count, CONNECTIONS_MIN)
 
     def lobby_changed(self) -> None:
         """We are in another room, or in none."""

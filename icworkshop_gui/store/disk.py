@@ -7,14 +7,18 @@ one job moves a whole piece (so the hop costs little), and because a simulation 
 from __future__ import annotations
 
 import errno
+import functools
+import heapq
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from icworkshop_gui.core.errors import StorageError, StorageFault
+from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import MIB
 
 P = ParamSpec("P")
@@ -31,14 +35,69 @@ class Disk(Protocol):
         ...
 
 
+class Ranked(Generic[P, R]):
+    """A job that says for whom it is. What is submitted without is for the user."""
+
+    __slots__ = ("job", "tier")
+
+    def __init__(self, tier: Tier, job: Callable[P, R]) -> None:
+        self.tier = tier
+        self.job = job
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.job(*args, **kwargs)
+
+
 class ThreadDisk:
-    """Production: one pool for disk and hashing."""
+    """Production: one pool for disk and hashing. The highest tier goes first; one thread is never for the background,
+    whose jobs may be long (a package of gigabytes is hashed at once)."""
 
     def __init__(self, threads: int | None = None) -> None:
-        self._pool = ThreadPoolExecutor(threads or min(8, max(2, os.cpu_count() or 2)), thread_name_prefix="icw-disk")
+        count = threads or min(8, max(2, os.cpu_count() or 2))
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="icw-disk")
+        self._background_max = max(1, count - 1)
+        self._background = 0
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any]]] = []
+        self._number = 0
 
     def submit(self, job: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        return self._pool.submit(job, *args, **kwargs)
+        tier = job.tier if isinstance(job, Ranked) else Tier.USER_REQUESTED
+        future: Future[R] = Future()
+        with self._lock:
+            self._number += 1
+            turn: tuple[int, int, Future[Any], Callable[[], Any]]
+            turn = (-tier, self._number, future, functools.partial(job, *args, **kwargs))
+            heapq.heappush(self._waiting, turn)
+        # A thread takes what is first then, which may be another job: there are as many turns as jobs.
+        self._pool.submit(self._work)
+        return future
+
+    def _work(self) -> None:
+        while (item := self._take()) is not None:
+            rank, _number, future, job = item
+            try:
+                if future.set_running_or_notify_cancel():
+                    try:
+                        future.set_result(job())
+                    except BaseException as error:
+                        future.set_exception(error)
+            finally:
+                # Neither job nor result may live on in this frame while the thread waits.
+                del item, future, job
+                if rank == -Tier.BACKGROUND:
+                    with self._lock:
+                        self._background -= 1
+
+    def _take(self) -> tuple[int, int, Future[Any], Callable[[], Any]] | None:
+        with self._lock:
+            if not self._waiting:
+                return None
+            if self._waiting[0][0] == -Tier.BACKGROUND:
+                if self._background >= self._background_max:
+                    return None  # whoever does one of them now takes this one next
+                self._background += 1
+            return heapq.heappop(self._waiting)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)

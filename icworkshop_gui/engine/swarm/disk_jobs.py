@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from icworkshop_gui.store.disk import Disk
+from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.store.disk import Disk, Ranked
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,8 +21,10 @@ logger = logging.getLogger("icw.swarm.disk")
 class DiskJobs:
     """Submits to `Disk`, calls back on the loop. `idle()` waits until nothing is in flight."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, tier: Tier) -> None:
         self._disk = disk
+        self.tier = tier
+        """Of the jobs from now on."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done: deque[Callable[[], None]] = deque()
         self._woken = False
@@ -47,7 +50,7 @@ class DiskJobs:
                 assert self._loop is not None
                 self._loop.call_soon_threadsafe(self._deliver)
 
-        self._disk.submit(job, *args, **kwargs).add_done_callback(finished)
+        self._disk.submit(Ranked(self.tier, job), *args, **kwargs).add_done_callback(finished)
 
     def _deliver(self) -> None:
         self._woken = False

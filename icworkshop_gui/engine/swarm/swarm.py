@@ -144,7 +144,7 @@ class Swarm:
             spare=spare,
         )
         self._peers = self._roster.peers
-        self._jobs = DiskJobs(world.disk)
+        self._jobs = DiskJobs(world.disk, tier)
         self._checker = PieceChecker(self.tracker, storage, piece_hash, self._jobs, self._on_checked)
         self._reserved = Reserved(
             hall,
@@ -273,8 +273,19 @@ class Swarm:
 
     def set_tier(self, tier: Tier) -> None:
         if tier is not self.picker.tier:
-            self.picker.tier = tier
+            self.picker.tier = self._jobs.tier = tier
             self._reserved.tier_changed()
+
+    def give_up_connections(self, count: int, keep: int) -> int:
+        """Leave up to `count` peers for a download of a higher tier, but `keep` stay. Those that give least go, and
+        only such of which nothing is on its way. How many went.
+        """
+        spare = min(count, len(self._peers) - keep)
+        idle = [peer for peer in self._peers.values() if not len(peer.pipeline) and not peer.pipeline.withdrawn]
+        idle.sort(key=lambda peer: (peer.down_meter.rate + peer.up_meter.rate, -peer.key))
+        for peer in idle[: max(0, spare)]:
+            peer.drop("a lobby needs the connection")
+        return min(max(0, spare), len(idle))
 
     def lobby_changed(self) -> None:
         """We entered a lobby, or left one."""
@@ -380,7 +391,7 @@ class Swarm:
 
     async def _dial(self, endpoint: Endpoint) -> Stream:
         if self._dialer is not None:
-            return self._throttled(await self._dialer.dial(endpoint))
+            return self._throttled(await self._dialer.dial(endpoint, tier=self.picker.tier))
         stream = await self._world.network.dial(endpoint, TransportKind.TCP, self.config.dial_timeout)
         return self._throttled(stream)
 

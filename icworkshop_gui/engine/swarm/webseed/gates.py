@@ -60,6 +60,9 @@ NO_PEERS = PeersView()
 
 LOBBY_EXTRA = 4
 """Requests beyond `max_requests_global` that a lobby's download may make: it does not wait for the others' to end."""
+BACKGROUND_LEAVES = 4
+"""Requests of `max_requests_global` that background downloads leave to the player's own."""
+_EXTRA = {Tier.LOBBY_URGENT: LOBBY_EXTRA, Tier.USER_REQUESTED: 0, Tier.BACKGROUND: -BACKGROUND_LEAVES}
 
 
 def fitness(seed: SeedView, now: float, active_in_all: int, tier: Tier, config: WebSeedConfig) -> Fitness:
@@ -70,7 +73,7 @@ def fitness(seed: SeedView, now: float, active_in_all: int, tier: Tier, config: 
         return Fitness.WAITING
     if seed.active >= min(seed.parallel, config.max_requests_per_seed):
         return Fitness.BUSY
-    if active_in_all >= config.max_requests_global + (LOBBY_EXTRA if tier is Tier.LOBBY_URGENT else 0):
+    if active_in_all >= max(1, config.max_requests_global + _EXTRA[tier]):
         return Fitness.FULL
     if seed.ranges is False:
         return Fitness.NO_RANGES
