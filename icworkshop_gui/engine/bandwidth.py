@@ -52,8 +52,7 @@ class Bandwidth:
             tree.root.set_exempt(exempt)
             tree.root.count_headers(settings.flag("workshop.p2p.count_overhead"))
             tree.tiers[Tier.BACKGROUND].set_rate(settings.rate(f"workshop.p2p.background_max_{word}_speed"), now)
-            for name in (ConnectionClass.TCP, ConnectionClass.UTP):
-                tree.classes[name].set_rate(settings.rate(f"workshop.p2p.{name}_max_{word}_speed"), now)
+            tree.classes[ConnectionClass.TCP].set_rate(settings.rate(f"workshop.p2p.tcp_max_{word}_speed"), now)
 
 
 def _nothing() -> None:
