@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +13,7 @@ from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE, MIB
 from icworkshop_gui.engine.precedence import Fetching, Precedence, Shares
-from icworkshop_gui.wire.peer.messages import Request
+from icworkshop_gui.wire.peer.messages import Cancel, Event, Request
 from tests.helpers.fake_peer import ActorSwarm, FakePeer, Stage
 from tests.helpers.leap import run_leaping
 from tests.helpers.shared_line import SharedLine
@@ -166,3 +168,64 @@ def test_a_pace_is_kept_and_what_was_asked_for_beyond_it_is_taken_back(pace: flo
         await house.close()
 
     run_leaping(scene())
+
+
+@pytest.mark.parametrize(
+    ("speeds", "limit"),
+    [((40.0, 40.0, 2.0), 7.8), ((50.0, 1.0), 12.55), ((40.0, 40.0, -40.0), 5.95), ((40.0, -40.0), 11.62)],
+)
+def test_a_lobby_does_not_wait_for_the_slowest(speeds: tuple[float, ...], limit: float) -> None:
+    """`speeds`: blocks a second of each peer; one that is negative falls to a twentieth after four seconds. `limit`:
+    seconds when all are busy to the end."""
+
+    async def scene(tier: Tier) -> tuple[float, int]:
+        stage = Stage(length=640 * BLOCK_SIZE, piece_length=16 * BLOCK_SIZE)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        def paced(number: int) -> Callable[[FakePeer, Request], None]:
+            def speed() -> float:
+                is_slow = speeds[number] < 0 and loop.time() > began + 4.0
+                return abs(speeds[number]) / (20 if is_slow else 1)
+
+            async def serve(peer: FakePeer) -> None:
+                while queues[number]:
+                    await asyncio.sleep(1 / speed())
+                    if queues[number]:
+                        peer.send_block(queues[number].popleft())
+
+            def send(peer: FakePeer, request: Request) -> None:
+                queues[number].append(request)
+                if len(queues[number]) == 1:
+                    tasks.append(loop.create_task(serve(peer)))
+
+            return send
+
+        def listen(number: int) -> Callable[[FakePeer, Event], None]:
+            def on_event(peer: FakePeer, event: Event) -> None:
+                if isinstance(event, Cancel):
+                    wanted = Request(event.index, event.begin, event.length)
+                    if wanted in queues[number]:
+                        queues[number].remove(wanted)
+
+            return on_event
+
+        queues: list[deque[Request]] = [deque() for _ in speeds]
+        tasks: list[asyncio.Task[None]] = []
+        leech = stage.swarm(tier=tier)
+        peers = [stage.peer(on_request=paced(number), on_event=listen(number)) for number in range(len(speeds))]
+        leech.meet(*peers)
+        await leech.finished()
+        seconds, stats = loop.time() - began, leech.swarm.stats()
+        assert leech.storage.data == stage.content
+        await stage.stop()
+        for queue in queues:
+            queue.clear()
+        await asyncio.gather(*tasks)
+        return seconds, stats.wasted
+
+    lobby, wasted = run_leaping(scene(L))
+    user, _none = run_leaping(scene(U))
+    assert lobby <= 1.08 * limit
+    assert lobby <= user
+    assert wasted <= 0.01 * 640 * BLOCK_SIZE

@@ -101,6 +101,8 @@ class Swarmside(Protocol):
 
     def learned_port(self, peer: Peer) -> None: ...
 
+    def fair_room(self, peer: Peer) -> int | None: ...
+
     def greeted(self, peer: Peer) -> None: ...
 
     def heard(self, peer: Peer, event: Extended) -> None: ...
@@ -300,6 +302,10 @@ class Peer:
             return
         pace = self._side.pace
         if pace.is_on and (room := min(room, pace.room(now))) <= 0:
+            self.hungry = True
+            return
+        fair = self._side.fair_room(self)
+        if fair is not None and (room := min(room, fair)) <= 0:
             self.hungry = True
             return
         view.outstanding = len(self.pipeline)

@@ -14,6 +14,7 @@ from random import Random
 from typing import NamedTuple
 
 from icworkshop_gui.core.priority import Tier
+from icworkshop_gui.engine.swarm import time_critical
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.piece_mask import any_bit
@@ -25,9 +26,9 @@ MAX_ENDGAME_SCAN = 200
 ENDGAME_DEPTH = {Tier.BACKGROUND: 1, Tier.USER_REQUESTED: 1, Tier.LOBBY_URGENT: 4}
 """Busy blocks one idle peer is asked for. A waiting lobby pays for speed with some duplicates (DESIGN §4.9)."""
 
-ENDGAME_PATIENCE = {Tier.BACKGROUND: 10.0, Tier.USER_REQUESTED: 1.5, Tier.LOBBY_URGENT: 0.0}
+ENDGAME_PATIENCE = {Tier.BACKGROUND: 10.0, Tier.USER_REQUESTED: 1.5}
 """Seconds: a busy block is asked for once more where whoever was asked first will need longer than that. Below it the
-second copy mostly comes for nothing, and takes the line from others."""
+second copy mostly comes for nothing, and takes the line from others. For a lobby `time_critical` compares the two."""
 
 MAX_COPIES = 3
 """Peers that one block is asked of at the same time."""
@@ -72,8 +73,8 @@ class PiecePicker:
         self.peers = 1
         """Connected peers; scales the number of partial pieces."""
         self.wasted = 0
-        self.seconds_left: Callable[[int], float] = lambda _key: math.inf
-        """How long a peer will need for what it is asked for; infinite when that is not known."""
+        self.seconds_left: Callable[[int, int], float] = lambda _key, _more: math.inf
+        """How long a peer will need for what it is asked for and so many blocks more; infinite when not known."""
 
     def pick(self, peer: PickView, count: int) -> Pick:
         """Up to `count` blocks for this peer."""
@@ -204,15 +205,27 @@ class PiecePicker:
             if not has & piece.bit or piece.exclusive != NOBODY:
                 continue
             for block, state in enumerate(piece.blocks):
-                if state != ASKED or piece.givers[block] == key or not self._is_late(piece.givers[block]):
+                if state != ASKED or piece.givers[block] == key or not self._is_late(piece.givers[block], key):
                     continue
                 copies = piece.duplicates.get(block, ())
                 if key not in copies and len(copies) < MAX_COPIES - 1:
                     busy.append((piece.index, block))
-        chosen = busy if len(busy) <= count else self._rng.sample(busy, count)
+        chosen = self._chosen(busy, count)
         for index, block in chosen:
             tracker.ask_again(tracker.open[index], block, key)
         return chosen
 
-    def _is_late(self, giver: int) -> bool:
-        return self.seconds_left(giver) > ENDGAME_PATIENCE[self.tier]
+    def _is_late(self, giver: int, key: int) -> bool:
+        if self.tier is Tier.LOBBY_URGENT:
+            return time_critical.is_late(self.seconds_left(giver, 0), self.seconds_left(key, 1))
+        return self.seconds_left(giver, 0) > ENDGAME_PATIENCE[self.tier]
+
+    def _chosen(self, busy: list[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+        if len(busy) <= count:
+            return busy
+        chosen = self._rng.sample(busy, len(busy) if self.tier is Tier.LOBBY_URGENT else count)
+        if self.tier is Tier.LOBBY_URGENT:
+            # Those that would come last, and by lot among them: idle peers should not all take the same.
+            giver = {place: self._tracker.open[place[0]].givers[place[1]] for place in chosen}
+            chosen.sort(key=lambda place: -self.seconds_left(giver[place], 0))
+        return chosen[:count]

@@ -21,6 +21,7 @@ from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.net.throttled import ThrottledStream
+from icworkshop_gui.engine.swarm import time_critical
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.checking import Checked, PieceChecker
 from icworkshop_gui.engine.swarm.choker import Choker
@@ -466,13 +467,25 @@ class Swarm:
     def blocks_released(self) -> None:
         self._soon("feed", self._feed_hungry)
 
-    def _seconds_left(self, key: int) -> float:
-        """How long a peer will need for what it is asked for, as fast as it was in the last seconds."""
+    def fair_room(self, peer: Peer) -> int | None:
+        """How many more requests it may have so that all end together; None while that is no question."""
+        if self.picker.tier is not Tier.LOBBY_URGENT:
+            return None
+        tracker = self.tracker
+        # A whole piece for each that is not complete: near the end they are few, and too much is allowed rather than
+        # too little.
+        left = (len(tracker.open) + tracker.pickable_mask.bit_count()) * tracker.geometry.piece_length
+        rates = [other.down_meter.rate for other in self._peers.values()]
+        fair = time_critical.fair_requests(peer.down_meter.rate, rates, left, BLOCK_SIZE)
+        return None if fair is None else max(0, fair - len(peer.pipeline))
+
+    def _seconds_left(self, key: int, more: int) -> float:
+        """How long a peer will need for that, as fast as it was in the last seconds."""
         peer = self._peers.get(key)
         if peer is None or peer.pipeline.snubbed or not peer.down_meter.rate:
             return math.inf
         # The last second alone where that was faster: the peer may have been paused before.
-        return len(peer.pipeline) * BLOCK_SIZE / max(peer.down_meter.rate, peer.down_meter.last)
+        return (len(peer.pipeline) + more) * BLOCK_SIZE / max(peer.down_meter.rate, peer.down_meter.last)
 
     def block_useful(self, now: float) -> None:
         self._progressing_at = now
