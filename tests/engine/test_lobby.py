@@ -31,7 +31,7 @@ from icworkshop_gui.wire.peer.extensions import EXTENSIONS, ic_auth, ic_priority
 from icworkshop_gui.wire.peer.extensions.ic_auth import Answer, Challenge, LobbyTicket
 from icworkshop_gui.wire.peer.messages import Event, Extended
 from tests.helpers.fake_peer import INFO_HASH, ActorSwarm, FakePeer, Stage
-from tests.helpers.leap import LoopClock, run_leaping
+from tests.sim.loop import LoopClock, run_leaping
 
 NOW = 1_800_000_000
 ROOM = b"r" * 16

@@ -23,7 +23,7 @@ from icworkshop_gui.wire.peer.handshake import Handshake
 from tests.helpers.builders import content, torrent
 from tests.helpers.engines import Engine, engine
 from tests.helpers.fake_peer import Stage
-from tests.helpers.leap import run_leaping
+from tests.sim.loop import run_leaping
 
 L, U, B = Tier.LOBBY_URGENT, Tier.USER_REQUESTED, Tier.BACKGROUND
 

@@ -15,8 +15,8 @@ from icworkshop_gui.core.units import BLOCK_SIZE, MIB
 from icworkshop_gui.engine.precedence import Fetching, Precedence, Shares
 from icworkshop_gui.wire.peer.messages import Cancel, Event, Request
 from tests.helpers.fake_peer import ActorSwarm, FakePeer, Stage
-from tests.helpers.leap import run_leaping
 from tests.helpers.shared_line import SharedLine
+from tests.sim.loop import run_leaping
 
 RATE = 2_500_000.0
 L, U, B = Tier.LOBBY_URGENT, Tier.USER_REQUESTED, Tier.BACKGROUND

@@ -38,7 +38,7 @@ from icworkshop_gui.wire.peer.messages import (
 )
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 from tests.helpers.builders import content
-from tests.helpers.leap import LoopClock
+from tests.sim.loop import LoopClock
 
 INFO_HASH = InfoHash(b"h" * 20)
 

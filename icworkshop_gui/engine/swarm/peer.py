@@ -530,9 +530,11 @@ class Peer:
         if not self.pipeline.refused(key):
             return
         self._tracker.release(index, block, self.key)
-        # Not asked for here again for a while, or the same question would be put for ever.
-        self._refused_mask |= 1 << index
-        self._refused_at = now
+        if not self.wire.peer_choking:
+            # Not asked for here again for a while, or the same question would be put for ever. A choke rejects too
+            # (BEP 6), but refuses no piece.
+            self._refused_mask |= 1 << index
+            self._refused_at = now
         self._update_allowed()
         self._asks = True
         self._side.blocks_released()

@@ -28,7 +28,7 @@ from icworkshop_gui.engine.world import World
 from icworkshop_gui.wire.tracker import http, udp
 from icworkshop_gui.wire.tracker.compact import pack_v4, pack_v6
 from icworkshop_gui.wire.tracker.messages import AnnounceEvent, AnnounceRequest, AnnounceResponse
-from tests.helpers.leap import LoopClock, run_leaping
+from tests.sim.loop import LoopClock, run_leaping
 
 HASH, PEER = InfoHash(b"h" * 20), PeerId(b"-IC0001-aaaaaaaaaaaa")
 FRIEND = Endpoint("8.8.4.4", 6881)

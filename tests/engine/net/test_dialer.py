@@ -10,7 +10,7 @@ from icworkshop_gui.core.address import Endpoint, TransportKind
 from icworkshop_gui.engine.net.dialer import DIAL_TIMEOUT, HALF_OPEN_MAX, Dialer
 from icworkshop_gui.engine.net.network import Network
 from icworkshop_gui.engine.net.stream import Stream
-from tests.helpers.leap import run_leaping
+from tests.sim.loop import run_leaping
 
 
 class FakeStream:

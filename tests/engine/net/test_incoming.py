@@ -17,7 +17,7 @@ from icworkshop_gui.engine.net.incoming import (
 )
 from icworkshop_gui.engine.net.stream import Stream, StreamHandler
 from icworkshop_gui.wire.peer.handshake import Handshake
-from tests.helpers.leap import run_leaping
+from tests.sim.loop import run_leaping
 
 HELLO = Handshake(InfoHash(b"h" * 20), PeerId(b"p" * 20))
 

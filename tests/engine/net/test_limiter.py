@@ -19,7 +19,7 @@ from icworkshop_gui.engine.net.limiter import (
     Limiter,
     LimiterTicker,
 )
-from tests.helpers.leap import LoopClock, run_leaping
+from tests.sim.loop import LoopClock, run_leaping
 
 
 class Line:

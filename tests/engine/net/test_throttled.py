@@ -10,8 +10,8 @@ import pytest
 from icworkshop_gui.engine.net.limiter import BURST, QUANTUM, Limiter, LimiterTicker
 from icworkshop_gui.engine.net.stream import LOW_WATER
 from icworkshop_gui.engine.net.throttled import ThrottledStream
-from tests.helpers.leap import LoopClock, run_leaping
 from tests.helpers.streams import MemoryStream, Recorder, memory_pair
+from tests.sim.loop import LoopClock, run_leaping
 
 
 class Sink(Recorder):

@@ -13,7 +13,7 @@ from icworkshop_gui.wire.peer import codec
 from icworkshop_gui.wire.peer.messages import Event, Interested, Request, Unchoke
 from icworkshop_gui.wire.peer.peer_wire import SILENCE_MAX
 from tests.helpers.fake_peer import FakePeer, Stage
-from tests.helpers.leap import run_leaping
+from tests.sim.loop import run_leaping
 
 
 def never(peer: FakePeer, request: Request) -> None:

@@ -13,7 +13,7 @@ from icworkshop_gui.engine.swarm.piece_mask import full_mask
 from icworkshop_gui.engine.swarm.super_seeding import SHOWN_MIN, SuperSeeder
 from icworkshop_gui.wire.peer.messages import Have, HaveAll, HaveNone
 from tests.helpers.fake_peer import FakePeer, Stage
-from tests.helpers.leap import run_leaping
+from tests.sim.loop import run_leaping
 
 PIECE = 1 << 18
 

@@ -17,7 +17,7 @@ from icworkshop_gui.engine.swarm.roster import TURNOVER_SECONDS
 from icworkshop_gui.wire.peer import codec
 from icworkshop_gui.wire.peer.messages import Choke, Have, Interested, NotInterested, Request
 from tests.helpers.fake_peer import ActorSwarm, FakePeer, InlineDisk, Stage
-from tests.helpers.leap import LoopClock, run_leaping
+from tests.sim.loop import LoopClock, run_leaping
 
 TURN_MINUTES = 2 * int(TURNOVER_SECONDS) // 60 + 1
 """After so many everybody has been judged once."""
@@ -67,7 +67,7 @@ def test_a_swarm_of_nine_shares_the_work() -> None:
         # With other chances 1.23 to 1.36 times.
         assert seed.swarm.stats().uploaded <= 1.4 * stage.length
         wasted = sum(leech.swarm.stats().wasted for leech in leeches)
-        assert wasted <= 0.02 * 8 * stage.length
+        assert wasted <= 0.03 * 8 * stage.length
         await stage.stop()
         for ticker in tickers:
             ticker.close()

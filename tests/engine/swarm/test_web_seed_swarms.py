@@ -19,8 +19,8 @@ from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFile, WebSeedUrl
 from icworkshop_gui.wire.peer.messages import Request
 from tests.helpers.fake_peer import INFO_HASH, ActorSwarm, FakeAnswer, FakePeer, Stage
-from tests.helpers.leap import LoopClock, run_leaping
 from tests.helpers.web_servers import Flow, Line, ScriptServer, Web, WebServer
+from tests.sim.loop import LoopClock, run_leaping
 
 PIECE = 4 * BLOCK_SIZE
 MIRROR = "http://mirror.example/"

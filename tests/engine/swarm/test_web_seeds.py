@@ -17,7 +17,7 @@ from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots, WebSource
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 from icworkshop_gui.engine.swarm.webseed.places import FileMap, WebFile, WebSeedUrl
 from tests.helpers.fake_peer import INFO_HASH, ActorSwarm, FakeAnswer, FakePeer, Stage
-from tests.helpers.leap import LoopClock, run_leaping
+from tests.sim.loop import LoopClock, run_leaping
 
 URL = "http://files.example/pkg"
 OTHER = "http://mirror.example/pkg"
