@@ -58,8 +58,6 @@ class RuleEditor(QWidget):
         row.addWidget(self.start)
         row.addWidget(Label("–", Text.SECOND, Token.MUTED))
         row.addWidget(self.end)
-        row.addSpacing(4)
-        row.addWidget(self.mode)
         row.addStretch(1)
         row.addWidget(remove)
         self.down = self._rate(f"Rule {number}: download limit")
@@ -71,13 +69,17 @@ class RuleEditor(QWidget):
         for word, field in (("Download", self.down), ("Sharing", self.up)):
             rates.addWidget(Label(word, Text.SECOND, Token.MUTED))
             rates.addWidget(field)
-            rates.addSpacing(8)
-        rates.addStretch(1)
+        # When, and below it what: one line of both is wider than a small window.
+        what = QHBoxLayout()
+        what.setSpacing(16)
+        what.addWidget(self.mode)
+        what.addWidget(self._rates)
+        what.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(row)
-        column.addWidget(self._rates)
+        column.addLayout(what)
         self._show()
 
     def _time(self, name: str) -> Field:
@@ -89,7 +91,7 @@ class RuleEditor(QWidget):
 
     def _rate(self, name: str) -> Field:
         field = Field("", name)
-        field.setFixedWidth(120)
+        field.setFixedWidth(104)
         field.editingFinished.connect(self._text_changed)
         return field
 
@@ -147,7 +149,7 @@ class ScheduleEditor(QWidget):
         self.add = Button("Add a rule", icon="plus", small=True)
         self.add.clicked.connect(self._add)
         self._list = QVBoxLayout()
-        self._list.setSpacing(10)
+        self._list.setSpacing(16)
         foot = QHBoxLayout()
         foot.addWidget(self.add)
         foot.addStretch(1)
