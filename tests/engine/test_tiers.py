@@ -152,8 +152,8 @@ def test_without_a_sign_of_the_cancel_nothing_is_fetched_twice_either() -> None:
 def test_a_pace_is_kept_and_what_was_asked_for_beyond_it_is_taken_back(pace: float) -> None:
     async def scene() -> None:
         house = House()
-        download = house.begin("u", U, 20_000_000)
-        await asyncio.sleep(5.0)
+        download = house.begin("u", U, 14_000_000)
+        await asyncio.sleep(2.0)
         download.ours.swarm.set_pace(pace)
         await asyncio.sleep(2.0)
         before = download.received
@@ -163,7 +163,7 @@ def test_a_pace_is_kept_and_what_was_asked_for_beyond_it_is_taken_back(pace: flo
         download.ours.swarm.set_pace(None)
         await download.ours.finished()
         stats = download.ours.swarm.stats()
-        assert (stats.from_peers, stats.wasted) == (20_000_000, 0)
+        assert (stats.from_peers, stats.wasted) == (14_000_000, 0)
         await asyncio.sleep(0.1)
         await house.close()
 

@@ -59,6 +59,9 @@ TICK = 1.0
 HAVE_DELAY = 0.05
 """Seconds for which verified pieces are collected into one write to each peer."""
 
+RATES_SETTLE = 4.0
+"""Seconds after a pause or a pace until the rates of peers are their own again: two half-lives of the meters."""
+
 _PRIVATE_SOURCES = frozenset({PeerSource.PEX, PeerSource.DHT, PeerSource.LSD})
 """Not asked, and not believed, for private torrents (BEP 27)."""
 
@@ -185,6 +188,8 @@ class Swarm:
         self._down_meter = RateMeter(now)
         self._up_meter = RateMeter(now)
         self._http_meter = RateMeter(now)
+        self._rates_tell_at = now
+        """From when the rates of peers show how fast they are, and not what we let them send."""
 
     # --- what the session asks and wishes -------------------------------------------------------
 
@@ -255,6 +260,7 @@ class Swarm:
         """Off: outstanding requests are cancelled, those to web servers too; partial pieces are kept."""
         if on != self._downloading:
             self._downloading = on
+            self._rates_tell_at = self.clock.now() + RATES_SETTLE
             self._asking_changed()
 
     @property
@@ -307,6 +313,7 @@ class Swarm:
                 keep -= kept
                 peer.stop_asking(kept)
         elif rate is None and before is not None:
+            self._rates_tell_at = self.clock.now() + RATES_SETTLE
             self.blocks_released()
 
     def set_wanted(self, wanted: Bitfield | None) -> None:
@@ -484,8 +491,9 @@ class Swarm:
         peer = self._peers.get(key)
         if peer is None or peer.pipeline.snubbed or not peer.down_meter.rate:
             return math.inf
-        # The last second alone where that was faster: the peer may have been paused before.
-        return (len(peer.pipeline) + more) * BLOCK_SIZE / max(peer.down_meter.rate, peer.down_meter.last)
+        if self.pace.is_on or self.clock.now() < self._rates_tell_at:
+            return 0.0  # It was we who asked for little.
+        return (len(peer.pipeline) + more) * BLOCK_SIZE / peer.down_meter.rate
 
     def block_useful(self, now: float) -> None:
         self._progressing_at = now
