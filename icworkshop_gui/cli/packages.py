@@ -1,4 +1,4 @@
-"""`icworkshop search|show|install|lock|tree|remove|pin|gc|list|verify`: the catalog and the library."""
+"""`icworkshop search|show|install|update|lock|tree|remove|pin|gc|list|verify`: the catalog and the library."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from icworkshop_gui.engine.api.commands import (
     InstallLocked,
     Pin,
     PlanInstall,
+    PlanUpdate,
     RemovePackage,
     Search,
     VerifyPackage,
@@ -52,6 +53,14 @@ def package(text: str) -> tuple[PackageId, str]:
     if at and not is_version(version):
         raise argparse.ArgumentTypeError(f"{version!r} is not a version such as 1.2.3")
     return parsed, version
+
+
+def plain_package(text: str) -> PackageId:
+    """`publisher/name`."""
+    try:
+        return PackageId.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def engine(arguments: argparse.Namespace, output: Output, *, listen: bool = False) -> AbstractContextManager[Shell]:
@@ -225,6 +234,34 @@ def tree(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def update(arguments: argparse.Namespace, output: Output) -> int:
+    """Measured first, then fetched unless `--dry-run`. What is up to date costs one small question."""
+    with engine(arguments, output, listen=not arguments.dry_run) as opened:
+        wanted = arguments.packages or sorted({ref.package for ref in opened.view.library})
+        plans = [opened.ask(PlanUpdate(package)) for package in wanted]
+        for plan in plans:
+            output.object(
+                event="plan", id=str(plan.installed.package), installed=plan.installed.version,
+                version=plan.ref.version, size=plan.size, to_fetch=plan.to_fetch, here=plan.here,
+            )  # fmt: skip
+            if plan.ref != plan.installed:
+                output.line(
+                    f"{plan.installed} → {plan.ref.version}: {size_text(plan.to_fetch)} to fetch, "
+                    f"{size_text(plan.here)} already here"
+                )
+            elif arguments.packages:
+                output.line(f"{plan.installed} is up to date.")
+        newer = [plan.ref for plan in plans if plan.ref != plan.installed]
+        if not newer and not arguments.packages:
+            output.line("Everything is up to date.")
+        if newer and not arguments.dry_run:
+            wishes = tuple((ref.package, ref.version) for ref in newer)
+            _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))), output)
+        else:
+            output.object(event="done", updates=len(newer), to_fetch=sum(plan.to_fetch for plan in plans))
+    return 0
+
+
 def _running(opened: Shell) -> list[TransferId]:
     """Unfinished transfers that are not waiting for the user."""
     return [
@@ -262,6 +299,7 @@ def _entry_facts(entry: LibraryEntry) -> dict[str, Any]:
         "hold": entry.hold.value,
         "pinned": entry.pinned,
         "update_to": entry.update_to,
+        "update_bytes": entry.update_bytes,
     }
 
 
@@ -376,6 +414,14 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     verb.add_argument("packages", type=package, nargs="*", metavar="PUBLISHER/NAME")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="instead of printing it")
     verb.set_defaults(run=lock)
+
+    verb = verbs.add_parser(
+        "update", parents=common, help="fetch what is new of newer versions; without names: of all packages"
+    )
+    verb.add_argument("packages", type=plain_package, nargs="*", metavar="PUBLISHER/NAME")
+    verb.add_argument("--dry-run", action="store_true", help="only say how much would be fetched")
+    verb.add_argument("--tier", choices=[tier.slug for tier in reversed(Tier)], default=Tier.USER_REQUESTED.slug)
+    verb.set_defaults(run=update)
 
     verb = verbs.add_parser("list", parents=common, help="what is installed")
     verb.set_defaults(run=list_installed)

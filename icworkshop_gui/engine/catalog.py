@@ -112,14 +112,14 @@ class Catalog:
         items = _merge(query, [page.items for page in pages.values()])
         return _page(items, list(pages.values()), {url: page.next_cursor for url, page in pages.items()})
 
-    async def package(self, package: PackageId, version: str = "") -> tuple[PackageDetail, str]:
+    async def package(self, package: PackageId, version: str = "", *, files: bool = True) -> tuple[PackageDetail, str]:
         """The page of a package and the source it comes from. NotFound when no source has it."""
         if not self._clients:
             raise UserError(NO_SOURCE)
         missing = 0
         for url, client in tuple(self._clients.items()):
             try:
-                detail = await client.package(package, version)
+                detail = await client.package(package, version, files=files)
             except NotFound:
                 missing += 1
                 self._note(url, None)
@@ -157,7 +157,7 @@ class Catalog:
     async def package_at(self, source: str, package: PackageId) -> PackageDetail:
         """From this source and no other; NotFound, RegistryError."""
         try:
-            detail = await self.client(source).package(package)
+            detail = await self.client(source).package(package, files=False)
         except NotFound:
             self._note(source, None)
             raise

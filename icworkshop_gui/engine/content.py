@@ -8,33 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
-from icworkshop_gui.core.errors import IntegrityError
+from icworkshop_gui.core.errors import IntegrityError, WorkshopError
 from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.engine.swarm.hints import Hints, bytes_needed, hints_of
 from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
+from icworkshop_gui.formats.chunks import Coarse, Outline, read_fine, spans_of
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.disk import Disk
-from icworkshop_gui.store.layout import layout_of_torrent
+from icworkshop_gui.store.layout import layout_of_package, layout_of_torrent, whole_pieces
 from icworkshop_gui.store.layout_storage import LayoutContradicted, LayoutStorage
 from icworkshop_gui.store.resume import ResumeJournal
-from icworkshop_gui.store.staging import PackageDownload
+from icworkshop_gui.store.reuse import Copy, ReuseSearch, known_ranges
+from icworkshop_gui.store.staging import PackageDownload, plan_reuse
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.transfers import TransferRecord
 from icworkshop_gui.store.verifier import recheck as read_again
 
+log = logging.getLogger("icw.transfer")
+
 Progress = Callable[[int], None]
 """Told the bytes read so far, from a disk thread."""
 Cancel = Callable[[], bool]
+Job = Callable[[Cancel], None]
+
+
+class Run(Protocol):
+    """Runs a job on the disk pool; cancelled, it tells the job and waits for it."""
+
+    async def __call__(self, job: Job, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +58,9 @@ class Opened:
     have: Bitfield
     journal: ResumeJournal | None
     reused: int = 0
-    """Bytes that were on this disk already."""
+    """Bytes that were on this disk already, or seem to be."""
+    hints: Hints = field(default_factory=dict)
+    """What seems to be here of pieces that are not had."""
 
     @property
     def complete(self) -> bool:
@@ -101,6 +116,10 @@ class Content(Protocol):
 
     async def prepare(self) -> TransferRecord:
         """Learn what there is to fetch; the record that remembers it. RegistryError, FormatError, IntegrityError."""
+        ...
+
+    async def look(self, run: Run, *, progress: Progress) -> None:
+        """Find what is here already of what is to be fetched; a failure costs only bytes, so it is not raised."""
         ...
 
     def is_in_place(self) -> bool:
@@ -192,6 +211,59 @@ class PackageContent:
         self._learn(torrent)
         self._record = replace(self._record, metainfo=torrent, skeleton=skeleton)
 
+    async def look(self, run: Run, *, progress: Progress) -> None:
+        try:
+            copies = await self._search(run, progress)
+            await run(lambda cancelled: plan_reuse(self._store.staging_folder(self._record.id), copies))
+        except (WorkshopError, OSError) as error:
+            log.info("event=nothing-reused ref=%s: %s", self.ref, error)
+
+    async def _search(self, run: Run, progress: Progress) -> list[Copy]:
+        """RegistryError, NotFound, FormatError, StorageError."""
+        skeleton = Skeleton.decode(self._record.skeleton)
+        search: ReuseSearch | None = None
+
+        def begin(cancelled: Cancel) -> None:
+            nonlocal search
+            found = ReuseSearch(self._store, self.ref, skeleton)
+            search = found if found.is_worth_it() else None
+
+        await run(begin)
+        if search is None:
+            return []
+        client = self._catalog.client(self._record.source)
+        raw = await client.chunks(self.ref)
+        missing: list[Coarse] = []
+
+        def coarse(cancelled: Cancel) -> None:
+            outline = Outline.decode(raw, BlobId.from_hex(self._record.sha256), skeleton)
+            missing.extend(search.find_coarse(outline, progress, cancelled))
+
+        await run(coarse)
+        if missing:
+            fine_raw = await client.fine_chunks(self.ref, spans_of(missing))
+
+            def fine(cancelled: Cancel) -> None:
+                search.find_fine(zip(missing, read_fine(fine_raw, missing), strict=True), progress, cancelled)
+
+            await run(fine)
+        return search.copies()
+
+    async def measure(self, run: Run) -> tuple[int, int]:
+        """Once prepared: bytes of the package that an installation would fetch now, and those that are here."""
+        copies = await self._search(run, lambda done: None)
+        result = (0, 0)
+
+        def add_up(cancelled: Cancel) -> None:
+            nonlocal result
+            layout = layout_of_package(Skeleton.decode(self._record.skeleton), self._store.blobs.size)
+            known = known_ranges(layout, copies)
+            geometry = self.metainfo.geometry
+            result = bytes_needed(geometry, known), sum(length for _, length in known)
+
+        await run(add_up)
+        return result
+
     def is_in_place(self) -> bool:
         known = self._store.packages.find(self.ref)
         if known is None or known.damaged or not known.is_installed or not self.is_prepared:
@@ -215,8 +287,10 @@ class PackageContent:
         download.require_space()
         journal, have, suspect = download.open_journal()
         geometry = self.metainfo.geometry
+        known = download.reuse(have, progress=progress, cancel=cancelled)
+        here = set(whole_pieces(known, geometry))
         # What the store has already, and what a power cut left in doubt, is read and hashed before it counts.
-        doubtful = sorted({*suspect, *download.layout.pieces_available(geometry)} - set(have))
+        doubtful = sorted({*suspect, *here} - set(have))
         if recheck:
             doubtful, have = list(range(geometry.piece_count)), Bitfield(geometry.piece_count)
         found = read_again(
@@ -232,7 +306,9 @@ class PackageContent:
         journal.record(found)
         for index in found:
             have.add(index)
-        return Opened(storage=download.storage, have=have, journal=journal, reused=download.reused)
+        hints = hints_of(geometry, known)
+        hints = {index: hint for index, hint in hints.items() if index not in have}
+        return Opened(storage=download.storage, have=have, journal=journal, reused=download.reused, hints=hints)
 
     def _open_installed(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
         """From the blobs. They are verified again by themselves where a file changed behind our back."""
@@ -330,6 +406,9 @@ class TorrentContent:
 
     async def prepare(self) -> TransferRecord:
         return self._record
+
+    async def look(self, run: Run, *, progress: Progress) -> None:
+        """Its folder is looked at when it is opened."""
 
     def is_in_place(self) -> bool:
         # A folder that is the user's may have changed: only what somebody vouched for is taken on trust.

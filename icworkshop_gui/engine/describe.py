@@ -94,7 +94,7 @@ def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
             return TransferState.VERIFYING, transfer.reason
     if transfer.record.paused:
         return TransferState.PAUSED, Reason.USER
-    if transfer.phase is Phase.CHECKING:
+    if transfer.phase in (Phase.LOOKING, Phase.CHECKING):
         return TransferState.CHECKING, transfer.reason
     if transfer.verdict is not Reason.NONE:
         return TransferState.QUEUED, transfer.verdict

@@ -20,6 +20,7 @@ from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.limiter import Limiter
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.config import SwarmConfig
+from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmListener, SwarmStats, WebSource
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
@@ -93,8 +94,9 @@ class Exchange:
         peers: Iterable[Endpoint],
         listener: SwarmListener,
         announcer: TrackerAnnouncer | None,
+        hints: Hints,
     ) -> None:
-        """`limits`: down, up. `announcer`: for what it knows; it belongs to the caller."""
+        """`limits`: down, up. `announcer`: for what it knows; it belongs to the caller. `hints` as in `Swarm`."""
         self._session = session
         self._content = content
         self.announcer = announcer
@@ -126,6 +128,7 @@ class Exchange:
             spare=self._spare,
             web_slots=session.web_slots,
             hall=session.hall,
+            hints=hints,
         )
         self.swarm.start()
         self.add_peers(peers)

@@ -115,7 +115,7 @@ class Library:
         manifest = self._manifests.get(ref)
         transfer = self._session.transfers.by_ref(ref)
         stats = None if transfer is None else transfer.stats()
-        newest = self._updates.get(ref.package, "")
+        newer = self.update_of(ref)
         return LibraryEntry(
             ref=ref,
             title=record.facts.get("title") or str(ref),
@@ -132,12 +132,18 @@ class Library:
             sharing=True if transfer is None else transfer.record.sharing,
             rate_up=0 if stats is None else stats.rate_up,
             uploaded=0 if transfer is None else transfer.totals(stats).uploaded,
-            update_to=newest if newest and version_key(newest) > version_key(ref.version) else "",
+            update_to=newer,
+            update_bytes=self._session.updates.bytes_for(ref, newer) if newer else None,
             damaged=record.damaged,
             needed_by=self._needed_by(ref.package),
             hold=self._hold.get(ref, Hold.KEPT),
             pinned=record.pinned,
         )
+
+    def update_of(self, ref: PackageRef) -> str:
+        """The version of a newer release; empty when none is known of."""
+        newest = self._updates.get(ref.package, "")
+        return newest if newest and version_key(newest) > version_key(ref.version) else ""
 
     def _needs(self) -> dict[PackageId, list[PackageRef]]:
         """Who needs what, among everything in the store."""
@@ -333,9 +339,10 @@ class Library:
         """Ask the catalog for the newest version of everything installed."""
         for package in {ref.package for ref in self.refs()}:
             try:
-                detail, _source = await self._session.catalog.package(package)
+                detail, _source = await self._session.catalog.package(package, files=False)
             except WorkshopError as error:
                 log.debug("event=no-update-answer package=%s: %s", package, error)
             else:
                 self._updates[package] = detail.release.ref.version
         self._session.publisher.touch_library()
+        await self._session.updates.measure_all()

@@ -51,6 +51,7 @@ from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
+from icworkshop_gui.engine.updates import Updates
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.registry.cache import RegistryCache
@@ -148,6 +149,7 @@ class Session:
             self.catalog.add(url)
         self.transfers = Transfers(self)
         self.library = Library(self)
+        self.updates = Updates(self)
         self._gate = HandshakeGate(self._on_handshake)
         self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
@@ -385,6 +387,8 @@ class Session:
                 return await self.transfers.install_locked(LockFile.parse(data), tier)
             case wish.PlanInstall(packages):
                 return await self._review(packages)
+            case wish.PlanUpdate(package, version):
+                return await self.updates.plan(package, version)
             case wish.AddTorrent():
                 return await self.transfers.add_torrent(command)
             case wish.AddPeers(transfer, peers):

@@ -1,6 +1,6 @@
 """One transfer from wish to sharing: which phase it is in, what runs for it, why nothing moves.
 
-    PREPARING ──► CHECKING ──► FETCHING ──► FINISHING ──► COMPLETE
+    PREPARING ──► LOOKING ──► CHECKING ──► FETCHING ──► FINISHING ──► COMPLETE
         │            │            │ ▲           │
         └────────────┴────────────┴─┼───────────┴──► FAILED
                                     └── bad bytes found while finishing: fetched again
@@ -20,7 +20,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Protocol, TypeVar
@@ -50,15 +49,16 @@ from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.content import Content, Opened
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats
+from icworkshop_gui.engine.disk_task import run_job
 from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.presence import Presence, Town
 from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS, Sharing
 from icworkshop_gui.engine.shelf import Shelf
+from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
 from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.disk import Ranked
-from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
 from icworkshop_gui.wire.peer.handshake import Handshake
 
@@ -95,6 +95,8 @@ def bytes_of(geometry: Geometry, have: Bitfield) -> int:
 class Phase(Enum):
     PREPARING = auto()
     """Asking the registry for torrent and skeleton."""
+    LOOKING = auto()
+    """Finding out what is here already of a new package."""
     CHECKING = auto()
     """Reading what is on the disk."""
     FETCHING = auto()
@@ -102,6 +104,10 @@ class Phase(Enum):
     """Verifying by SHA-256, publishing, installing."""
     COMPLETE = auto()
     FAILED = auto()
+
+
+BUSY_PHASES = (Phase.LOOKING, Phase.CHECKING, Phase.FINISHING)
+"""In which the progress is that of the disk."""
 
 
 class Surroundings(Neighbourhood, Town, Protocol):
@@ -171,6 +177,7 @@ class Transfer:
         self._counts: tuple[int | None, int] = (None, 0)
         """Other seeds, and leechers, as the trackers said last."""
         self._have: Bitfield | None = None
+        self._hints: Hints = {}
         self._shelf: Shelf | None = None
         self._task: asyncio.Task[None] | None = None
         self._switch = asyncio.Lock()
@@ -201,7 +208,7 @@ class Transfer:
     @property
     def is_fetching(self) -> bool:
         """It fetches now, or would if the queue let it."""
-        return self.phase in (Phase.PREPARING, Phase.CHECKING, Phase.FETCHING)
+        return self.phase in (Phase.PREPARING, Phase.LOOKING, Phase.CHECKING, Phase.FETCHING)
 
     @property
     def share_wanted(self) -> bool:
@@ -226,7 +233,7 @@ class Transfer:
     @property
     def is_lively(self) -> bool:
         """Something goes on: what others see of it changes by itself."""
-        return self.exchange is not None or bool(self._visitors) or self.phase in (Phase.CHECKING, Phase.FINISHING)
+        return self.exchange is not None or bool(self._visitors) or self.phase in BUSY_PHASES
 
     @property
     def _is_http_only(self) -> bool:
@@ -313,7 +320,7 @@ class Transfer:
 
     async def recheck(self) -> None:
         """Read everything again. What is wrong is fetched again."""
-        if self.phase in (Phase.PREPARING, Phase.CHECKING):
+        if self.phase in (Phase.PREPARING, Phase.LOOKING, Phase.CHECKING):
             return
         await self.stop()
         self._stopping = False
@@ -341,6 +348,8 @@ class Transfer:
         try:
             known = await self._insist(self.content.prepare, Reason.OFFLINE)
             if known.metainfo != self.record.metainfo:
+                self._enter(Phase.LOOKING)
+                await self.content.look(self._run, progress=self._note)
                 self.update(metainfo=known.metainfo, skeleton=known.skeleton)
             attempts = 0
             while True:
@@ -451,6 +460,7 @@ class Transfer:
         opened = await self._insist(attempt, Reason.DISK)
         self._shelf = Shelf(self._session.world.disk, opened, self._session.world.clock.now())
         self._have = opened.have
+        self._hints = opened.hints
         if opened.reused > self.record.stats.reused:
             self.record = with_stats(self.record, reused=opened.reused)
         return opened
@@ -484,19 +494,7 @@ class Transfer:
         self.progress = done
 
     async def _run(self, job: Callable[[Callable[[], bool]], R]) -> R:
-        """A long disk job that ends soon after this task is cancelled."""
-        cancelled = False
-        future: Future[R] = self._session.world.disk.submit(Ranked(self.record.tier, job), lambda: cancelled)
-        waiting = asyncio.wrap_future(future)
-        try:
-            return await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            cancelled = True
-            try:
-                await waiting
-            except (Cancelled, WorkshopError, OSError):
-                pass
-            raise
+        return await run_job(self._session.world.disk, Ranked(self.record.tier, job))
 
     # --- what runs -------------------------------------------------------------------------------
 
@@ -588,6 +586,7 @@ class Transfer:
             peers=self.extra_peers,
             listener=self,
             announcer=self.presence.announcer,
+            hints=self._hints,
         )
         self._stats = None
         self._session.touched(self)
@@ -688,6 +687,7 @@ class Transfer:
         self.record = replace(self.record, stats=self.totals(stats))
         self._stats = None
         self._have = exchange.swarm.have.copy()
+        self._hints = {index: hint for index, hint in self._hints.items() if index not in self._have}
         self.exchange = None
 
     async def _close_files(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -215,6 +215,20 @@ def read_fine(raw: bytes, chunks: list[Coarse]) -> list[tuple[Fine, ...]]:
             raise FormatError("fine chunks that do not add up to their coarse one")
         found.append(part)
     return found
+
+
+def spans_of(chunks: Iterable[Coarse]) -> list[tuple[int, int]]:
+    """The numbers (first, last) of the fine chunks of these coarse ones, in order; neighbours as one span."""
+    spans: list[tuple[int, int]] = []
+    for chunk in chunks:
+        if not chunk.fine_count:
+            continue
+        last = chunk.fine + chunk.fine_count - 1
+        if spans and spans[-1][1] + 1 == chunk.fine:
+            spans[-1] = (spans[-1][0], last)
+        else:
+            spans.append((chunk.fine, last))
+    return spans
 
 
 class _Span:

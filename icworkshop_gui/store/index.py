@@ -23,7 +23,7 @@ from icworkshop_gui.store.hashing import Stamp
 
 log = logging.getLogger("icw.store")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE blobs (
@@ -46,6 +46,12 @@ CREATE TABLE package_files (
     PRIMARY KEY (folder, position)
 ) WITHOUT ROWID;
 CREATE INDEX package_files_blob ON package_files (blob);
+"""
+_CHUNKS = """
+CREATE TABLE chunks (
+    blob BLOB PRIMARY KEY REFERENCES blobs ON DELETE CASCADE,
+    packed BLOB NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -88,12 +94,14 @@ class Index:
             db.execute("BEGIN IMMEDIATE")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0:
-                for statement in _SCHEMA.split(";"):
+                for statement in (_SCHEMA + _CHUNKS).split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 self.rebuilt = True
+            elif version == 1:
+                db.execute(_CHUNKS.strip())
             elif version != SCHEMA_VERSION:
                 raise sqlite3.DatabaseError(f"schema version {version}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
             if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                 raise sqlite3.DatabaseError("quick_check failed")
@@ -150,13 +158,32 @@ class Index:
         now = time.time()
         with self._transaction() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " size = excluded.size, mtime_ns = excluded.mtime_ns, ino = excluded.ino,"
+                " verified_at = excluded.verified_at",
                 [(bytes(blob), *stamp, now) for blob, stamp in blobs],
             )
 
     def delete_blob(self, blob: BlobId) -> None:
         with self._query() as db:
             db.execute("DELETE FROM blobs WHERE id = ?", (bytes(blob),))
+
+    # chunks of blobs (`store.reuse`)
+
+    def chunks(self, blob: BlobId) -> bytes | None:
+        """How it is cut, packed; None when that was never looked at."""
+        with self._query() as db:
+            row = db.execute("SELECT packed FROM chunks WHERE blob = ?", (bytes(blob),)).fetchone()
+        return row[0] if row else None
+
+    def put_chunks(self, blob: BlobId, packed: bytes) -> None:
+        """Remember it as long as the blob is known."""
+        with self._query() as db:
+            db.execute("INSERT OR REPLACE INTO chunks SELECT id, ? FROM blobs WHERE id = ?", (packed, bytes(blob)))
+
+    def chunked_blobs(self) -> set[BlobId]:
+        with self._query() as db:
+            return {BlobId(blob) for (blob,) in db.execute("SELECT blob FROM chunks")}
 
     # packages
 
@@ -203,6 +230,14 @@ class Index:
         with self._query() as db:
             rows = db.execute("SELECT DISTINCT folder FROM package_files WHERE blob = ?", (bytes(blob),)).fetchall()
         return {folder for (folder,) in rows}
+
+    def large_files(self, size_min: int) -> list[tuple[BlobId, int]]:
+        """Every content of any package with at least so many bytes, in a steady order."""
+        with self._query() as db:
+            rows = db.execute(
+                "SELECT DISTINCT blob, size FROM package_files WHERE size >= ? ORDER BY blob", (size_min,)
+            ).fetchall()
+        return [(BlobId(blob), size) for blob, size in rows]
 
     def needed_blobs(self) -> set[BlobId]:
         """Of all packages."""

@@ -69,6 +69,34 @@ class Span(NamedTuple):
     length: int
 
 
+Range = tuple[int, int]
+"""(offset, length)."""
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """The bytes of these in order: ranges that touch or overlap become one, empty ones none."""
+    found: list[Range] = []
+    for offset, length in sorted(ranges):
+        if not length:
+            continue
+        if found and offset <= sum(found[-1]):
+            found[-1] = (found[-1][0], max(sum(found[-1]), offset + length) - found[-1][0])
+        else:
+            found.append((offset, length))
+    return found
+
+
+def whole_pieces(ranges: Iterable[Range], geometry: Geometry) -> list[int]:
+    """Pieces that lie in one of these ranges entirely. Their hashes still have the last word."""
+    pieces: list[int] = []
+    for offset, length in ranges:
+        first = -(-offset // geometry.piece_length)
+        end = offset + length
+        last = geometry.piece_count if end == geometry.total_length else end // geometry.piece_length
+        pieces.extend(range(first, last))
+    return pieces
+
+
 class Layout:
     """Extents that follow one another without gaps. Immutable."""
 
@@ -95,28 +123,15 @@ class Layout:
             length -= part
             index += 1
 
-    def known_ranges(self) -> list[tuple[int, int]]:
-        """(offset, length) of what is here without any download: literals, padding and stored blobs, merged."""
-        ranges: list[tuple[int, int]] = []
+    def known_ranges(self) -> list[Range]:
+        """What is here without any download: literals, padding and stored blobs, merged."""
+        ranges: list[Range] = []
         offset = 0
         for extent in self.extents:
-            if isinstance(extent, Literal | Pad | Blob) and extent.size:
-                if ranges and sum(ranges[-1]) == offset:
-                    ranges[-1] = (ranges[-1][0], ranges[-1][1] + extent.size)
-                else:
-                    ranges.append((offset, extent.size))
+            if isinstance(extent, Literal | Pad | Blob):
+                ranges.append((offset, extent.size))
             offset += extent.size
-        return ranges
-
-    def pieces_available(self, geometry: Geometry) -> list[int]:
-        """Pieces that lie in `known_ranges` entirely. Their hashes still have the last word."""
-        pieces: list[int] = []
-        for offset, length in self.known_ranges():
-            first = -(-offset // geometry.piece_length)
-            end = offset + length
-            last = geometry.piece_count if end == geometry.total_length else end // geometry.piece_length
-            pieces.extend(range(first, last))
-        return pieces
+        return merged(ranges)
 
     def staged_size(self) -> int:
         """Bytes that a download of everything missing puts on the disk."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
-from icworkshop_gui.core.errors import IntegrityError, StorageError
+from icworkshop_gui.core.errors import IntegrityError, StorageError, StorageFault
 from icworkshop_gui.core.ids import BlobId, TransferId
+from icworkshop_gui.core.units import MIB
 from icworkshop_gui.formats.icpkg import read_package
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
@@ -23,17 +24,23 @@ from icworkshop_gui.store.blobs import Staged
 from icworkshop_gui.store.disk import require_space
 from icworkshop_gui.store.durable import disk_errors, remove_tree, replace_file, sync_folder, write_file
 from icworkshop_gui.store.hashing import HASH_CHUNK, Cancel, Cancelled, Progress, Stamp, never, no_progress
-from icworkshop_gui.store.layout import StagedBlob, layout_of_package
+from icworkshop_gui.store.layout import Range, StagedBlob, layout_of_package
 from icworkshop_gui.store.layout_file import LayoutFile
 from icworkshop_gui.store.layout_storage import LayoutContradicted
 from icworkshop_gui.store.package_record import PackageRecord
+from icworkshop_gui.store.parallel import Sum, in_parallel
 from icworkshop_gui.store.resume import ResumeJournal
+from icworkshop_gui.store.reuse import Copy, encode_copies, known_ranges, read_copies
 
 if TYPE_CHECKING:
     from icworkshop_gui.store.store import Store
 
 NEEDS = "needs"
 """Of a staging folder: the ids of all blobs that the download relies on or makes, for the sweep. 32 bytes each."""
+REUSE, REUSED = "reuse", "reused"
+"""Of a staging folder: what may be copied from stored blobs (`store.reuse`), and the mark that it was."""
+_COPY_STEP = 4 * MIB
+"""Bytes copied by one thread at a time."""
 _WHOLE = "whole"
 """Folder in the staging folder, for a download whose skeleton was wrong: there its package is staged as one blob.
 A skeleton that lies may call a file by any SHA-256, the package's own too: so not beside the others."""
@@ -72,7 +79,9 @@ class PackageDownload:
         return Skeleton.of([FileSegment("", self.sha256, self.metainfo.geometry.total_length)])
 
     def _open(self, skeleton: Skeleton) -> None:
-        blobs = list(dict.fromkeys(file.sha256 for file in skeleton.files))
+        self._copies = [] if self.is_whole else read_copies(self.folder / REUSE)
+        named = (*(file.sha256 for file in skeleton.files), *(copy.source for copy in self._copies))
+        blobs = list(dict.fromkeys(named))
         # What must be hashed for this is hashed before anybody has to wait at the gate.
         for blob in blobs:
             self._store.blobs.has(blob)
@@ -118,6 +127,57 @@ class PackageDownload:
         for index in lost:
             have.discard(index)
         return journal, have, [index for index in suspect if index not in lost]
+
+    def reuse(self, have: Bitfield, *, progress: Progress = no_progress, cancel: Cancel = never) -> list[Range]:
+        """Copy what `plan_reuse` found into the staged files, once; (offset, length) of all that is here by now.
+
+        None of it is proven: piece hashes have the last word. `have` is what the journal knows. `progress` is told
+        the bytes copied. StorageError, Cancelled; a blob that was lost meanwhile is only missing.
+        """
+        mark = self.folder / REUSED
+        places: dict[BlobId, int] = {}
+        offset = 0
+        for extent in self.layout.extents:
+            if isinstance(extent, StagedBlob):
+                places.setdefault(extent.blob, offset)
+            offset += extent.size
+        copies = [copy for copy in self._copies if copy.blob in places]
+        with disk_errors():
+            is_done = mark.exists()
+        if copies and not is_done:
+            if have.count:
+                copies = []  # never over what was verified
+            copies = self._copy(copies, places, progress, cancel)
+            replace_file(self.folder / REUSE, encode_copies(copies))
+            replace_file(mark, b"")
+        self._copies = copies
+        self.reused = self.layout.reused_size() + sum(copy.length for copy in copies)
+        return known_ranges(self.layout, copies)
+
+    def _copy(self, copies: list[Copy], places: dict[BlobId, int], progress: Progress, cancel: Cancel) -> list[Copy]:
+        steps = [
+            copy._replace(
+                offset=copy.offset + at, source_offset=copy.source_offset + at, length=min(_COPY_STEP, copy.length - at)
+            )
+            for copy in copies
+            for at in range(0, copy.length, _COPY_STEP)
+        ]
+        total = Sum(progress)
+
+        def move(step: Copy) -> bool:
+            if cancel():
+                raise Cancelled
+            try:
+                data = self._store.blobs.read(step.source, step.source_offset, step.length)
+            except StorageError as error:
+                if error.fault not in (StorageFault.GONE, StorageFault.CHANGED):
+                    raise
+                return False
+            self.storage.write(places[step.blob] + step.offset, [data])
+            total.add(step.length)
+            return True
+
+        return [step for step, moved in zip(steps, in_parallel(move, steps), strict=True) if moved]
 
     def finish(
         self, *, facts: Mapping[str, str] | None = None, progress: Progress = no_progress, cancel: Cancel = never
@@ -240,6 +300,15 @@ class PackageDownload:
         """Delete what is staged. Harmless to repeat."""
         self.storage.close()
         discard_folder(self.folder)
+
+
+def plan_reuse(folder: Path, copies: Iterable[Copy]) -> None:
+    """Before the download of this staging folder is opened: what it shall take from stored blobs. StorageError."""
+    raw = encode_copies(copies)
+    if raw:
+        with disk_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+        replace_file(folder / REUSE, raw)
 
 
 def discard_folder(folder: Path) -> None:

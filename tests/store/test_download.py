@@ -15,6 +15,7 @@ from icworkshop_gui.formats.skeleton import FileSegment, Literal, Skeleton
 from icworkshop_gui.store import disk
 from icworkshop_gui.store.clone import How
 from icworkshop_gui.store.hashing import Cancelled
+from icworkshop_gui.store.layout import whole_pieces
 from icworkshop_gui.store.layout_storage import LayoutContradicted
 from icworkshop_gui.store.verifier import recheck
 from tests.helpers.builders import content
@@ -65,7 +66,7 @@ def test_what_the_store_has_is_not_downloaded_again(tmp_path: Path) -> None:
     new = sample({**FILES, "assets/fire.ogg": content(70_000, "louder")}, "alice/tank-sounds@1.3.0", piece_length=16384)
     download = new.download(store)
     assert download.reused == len(new.files["README.md"]) + 2 * 20_000
-    available = download.layout.pieces_available(new.metainfo.geometry)
+    available = whole_pieces(download.layout.known_ranges(), new.metainfo.geometry)
     have = recheck(download.storage, new.metainfo.geometry, new.metainfo.piece_matches, available)
     assert list(have) == available
     assert available
@@ -79,7 +80,7 @@ def test_everything_is_here_already(tmp_path: Path) -> None:
     package.fetch(store)
     download = package.download(store, TransferId("again"))
     geometry = package.metainfo.geometry
-    assert download.layout.pieces_available(geometry) == list(range(geometry.piece_count))
+    assert whole_pieces(download.layout.known_ranges(), geometry) == list(range(geometry.piece_count))
     assert download.finish() == store.packages.get(package.ref)
 
 
@@ -105,7 +106,7 @@ def test_pieces_whose_bytes_are_gone_are_forgotten(tmp_path: Path) -> None:
     download = new.download(store)
     journal, have, suspect = download.open_journal()
     assert (have.count, suspect) == (0, [])
-    available = download.layout.pieces_available(new.metainfo.geometry)
+    available = whole_pieces(download.layout.known_ranges(), new.metainfo.geometry)
     journal.record(available)
     journal.close()
     fire = next(file for file in new.skeleton.files if file.path.endswith("fire.ogg"))

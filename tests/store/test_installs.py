@@ -14,6 +14,7 @@ from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.store import clone
 from icworkshop_gui.store.clone import How, make_file
 from icworkshop_gui.store.hashing import Cancelled
+from icworkshop_gui.store.layout import whole_pieces
 from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.sweep import GRACE, QUARANTINE_KEEP, UNDO_WINDOW, sweep
 from tests.helpers.builders import content
@@ -267,7 +268,7 @@ def test_a_damaged_blob_is_reported_and_repaired(tmp_path: Path) -> None:
     assert (check.bad, check.lost) == (("assets/fire.ogg",), (blob,))
     download = package.download(store, T2)
     assert download.layout.staged_size() == 70_000
-    have = download.layout.pieces_available(package.metainfo.geometry)
+    have = whole_pieces(download.layout.known_ranges(), package.metainfo.geometry)
     package.write(download, [n for n in range(package.metainfo.piece_count) if n not in have])
     assert not download.finish().damaged
     store.installs.install(package.ref, target)

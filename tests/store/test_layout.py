@@ -18,7 +18,16 @@ from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.formats.create import TorrentVersion
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.store.hashing import Cancelled
-from icworkshop_gui.store.layout import Blob, Layout, Literal, Pad, PlainFile, StagedBlob, layout_of_torrent
+from icworkshop_gui.store.layout import (
+    Blob,
+    Layout,
+    Literal,
+    Pad,
+    PlainFile,
+    StagedBlob,
+    layout_of_torrent,
+    whole_pieces,
+)
 from icworkshop_gui.store.layout_file import LayoutFile
 from icworkshop_gui.store.layout_storage import LayoutContradicted, LayoutStorage
 from icworkshop_gui.store.open_files import OpenFile, OpenFiles, read_at, write_at
@@ -71,8 +80,8 @@ def test_what_is_known() -> None:
     blob, staged = Blob(blob_id(b"1"), 30), StagedBlob(blob_id(b"2"), 25)
     layout = Layout([Literal(b"0123456789"), blob, staged, Pad(5), Literal(b"end")])
     assert layout.known_ranges() == [(0, 40), (65, 8)]
-    assert layout.pieces_available(Geometry(73, 10)) == [0, 1, 2, 3, 7]
-    assert layout.pieces_available(Geometry(73, 73)) == []
+    assert whole_pieces(layout.known_ranges(), Geometry(73, 10)) == [0, 1, 2, 3, 7]
+    assert whole_pieces(layout.known_ranges(), Geometry(73, 73)) == []
     assert layout.reused_size() == 30
     assert layout.staged_size() == 25
     assert Layout([staged, staged]).staged_size() == 25

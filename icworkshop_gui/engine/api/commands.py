@@ -133,6 +133,31 @@ class InstallLocked(Command[tuple[TransferId, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePlan:
+    """What an update would bring; `ref` is `installed` when there is nothing newer."""
+
+    installed: PackageRef
+    ref: PackageRef
+    size: int
+    """Bytes of the new package."""
+    to_fetch: int
+    """Bytes of it that must be fetched."""
+    here: int
+    """Bytes of it that are on this computer, by all appearances."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUpdate(Command[UpdatePlan]):
+    """Look at what is here and say what an update would fetch. NotFound when the package is not installed.
+
+    `version` empty: the newest, when it is newer than what is installed.
+    """
+
+    package: PackageId
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddTorrent(Command[TransferId]):
     """Any torrent, into or from a plain folder. Conflict when its info-hash is running already."""
 

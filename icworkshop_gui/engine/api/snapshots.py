@@ -223,6 +223,8 @@ class LibraryEntry:
     uploaded: int = 0
     update_to: str = ""
     """A newer version the registry has; empty when none."""
+    update_bytes: int | None = None
+    """What must be fetched for it, after what is here; None while that was not measured."""
     damaged: bool = False
     needed_by: tuple[str, ...] = ()
     """Installed packages that depend on it, as publisher/name."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from icworkshop_gui.core.errors import IntegrityError, StorageError, StorageFault
 from icworkshop_gui.core.units import MIB
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
-from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
+from icworkshop_gui.engine.swarm.piece_tracker import OURSELVES, PieceTracker
 from icworkshop_gui.engine.swarm.smart_ban import SmartBan, Verdict, block_digests
 from icworkshop_gui.store.storage import Storage
 
@@ -25,6 +25,8 @@ class _Task(NamedTuple):
     data: memoryview
     expected: bytes
     suspect: bool
+    known: Sequence[tuple[int, int]]
+    """(first byte, length) of what lies in the storage already and is only believed so far."""
 
 
 class _Outcome(NamedTuple):
@@ -34,11 +36,21 @@ class _Outcome(NamedTuple):
     error: StorageError | IntegrityError | None
 
 
+def _fill(storage: Storage, task: _Task) -> bool:
+    """Read what is known of the piece; False when it is not there after all."""
+    try:
+        for begin, length in task.known:
+            task.data[begin : begin + length] = storage.read(task.offset + begin, length)
+    except StorageError:
+        return False
+    return True
+
+
 def _check_and_write(storage: Storage, tasks: Sequence[_Task]) -> list[_Outcome]:
     """The job. On a pool thread; SHA-1 and the write release the interpreter's lock."""
     outcomes: list[_Outcome] = []
     for task in tasks:
-        good = hashlib.sha1(task.data).digest() == task.expected
+        good = _fill(storage, task) and hashlib.sha1(task.data).digest() == task.expected
         digests = block_digests(task.data) if task.suspect or not good else None
         error: StorageError | IntegrityError | None = None
         if good:
@@ -106,7 +118,8 @@ class PieceChecker:
                 batch, size = [], 0
             offset = self._tracker.geometry.piece_offset(index)
             suspect = self._smart_ban.is_suspect(index)
-            batch.append(_Task(index, offset, piece.view, self._piece_hash(index), suspect))
+            known = piece.hint.known if piece.hint is not None else ()
+            batch.append(_Task(index, offset, piece.view, self._piece_hash(index), suspect, known))
             size += piece.size
         self._submit(batch)
 
@@ -130,7 +143,8 @@ class PieceChecker:
         tracker = self._tracker
         for outcome in future.result():
             index = outcome.piece
-            givers = list(tracker.checking[index].givers)
+            piece = tracker.checking[index]
+            givers = [giver for giver in piece.givers if giver != OURSELVES]
             if outcome.error is not None:
                 self._stuck.append(index)
                 checked.error = outcome.error
@@ -138,8 +152,13 @@ class PieceChecker:
                 tracker.verified(index)
                 checked.verified.append(index)
                 checked.verdicts.append(self._smart_ban.passed(index, givers, outcome.digests))
+            elif piece.hint is not None:
+                # Our own guess took part, so nobody is blamed; it is asked for again without the guess.
+                checked.wasted += sum(length for _, length in piece.hint.needed.values())
+                tracker.failed(index)
+                checked.failed.append(index)
             else:
-                checked.wasted += tracker.checking[index].size
+                checked.wasted += piece.size
                 tracker.failed(index)
                 checked.failed.append(index)
                 checked.verdicts.append(self._smart_ban.failed(index, givers, outcome.digests or ()))

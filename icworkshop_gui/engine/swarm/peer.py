@@ -319,14 +319,17 @@ class Peer:
         geometry, per_piece = self._tracker.geometry, self._blocks_per_piece
         plain = geometry.piece_length % BLOCK_SIZE == 0
         last = self._tracker.length - 1
-        requests = [
-            (
-                index,
-                block << _BLOCK_SHIFT,
-                BLOCK_SIZE if plain and index != last else geometry.block_size(index, block),
-            )
-            for index, block in blocks
-        ]
+        if self._tracker.hints:
+            requests = [(index, *self._tracker.span(index, block)) for index, block in blocks]
+        else:
+            requests = [
+                (
+                    index,
+                    block << _BLOCK_SHIFT,
+                    BLOCK_SIZE if plain and index != last else geometry.block_size(index, block),
+                )
+                for index, block in blocks
+            ]
         self.pipeline.asked([index * per_piece + block for index, block in blocks], now)
         self.useful_at = now
         self.say(self.wire.request(requests))
@@ -375,9 +378,8 @@ class Peer:
             self.say(self.wire.not_interested())
 
     def _requests(self, keys: list[int]) -> list[tuple[int, int, int]]:
-        geometry = self._tracker.geometry
         pairs = [divmod(key, self._blocks_per_piece) for key in keys]
-        return [(index, block << _BLOCK_SHIFT, geometry.block_size(index, block)) for index, block in pairs]
+        return [(index, *self._tracker.span(index, block)) for index, block in pairs]
 
     def _release(self, keys: list[int]) -> None:
         for key in keys:
@@ -417,7 +419,9 @@ class Peer:
         size = len(data)
         block = begin >> _BLOCK_SHIFT
         tracker = self._tracker
-        if begin & _BLOCK_MASK or (size != BLOCK_SIZE and size != tracker.geometry.block_size(index, block)):
+        if (
+            begin & _BLOCK_MASK or (size != BLOCK_SIZE and size != tracker.geometry.block_size(index, block))
+        ) and not tracker.is_part(index, begin, size):
             self.drop("a block of another shape than was asked for", fault=True)
             return
         key = index * self._blocks_per_piece + block
@@ -519,10 +523,10 @@ class Peer:
             self.drop("we both have everything")
 
     def _on_reject(self, event: Reject, now: float) -> None:
-        index, begin, _length = event
+        index, begin, length = event
         block = begin >> _BLOCK_SHIFT
         key = index * self._blocks_per_piece + block
-        if begin & _BLOCK_MASK:
+        if begin & _BLOCK_MASK and not self._tracker.is_part(index, begin, length):
             return
         if self.pipeline.confirmed(key):
             self._release([key])

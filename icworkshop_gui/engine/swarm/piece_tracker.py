@@ -1,7 +1,8 @@
 """The one owner of piece states. Pure: no clock, no chance, no I/O. Transitions in STATE.md.
 
 A piece is in exactly one of: missing, open (has a buffer, blocks are asked for or here), checking (all blocks are
-here; hash and disk have it), had (verified and written). A block of an open piece is free, asked or here.
+here; hash and disk have it), had (verified and written). A block of an open piece is free, asked or here; those that
+a hint knows are here from the beginning.
 Whether a piece is wanted is another question: wanting changes what is opened, never what is open.
 """
 
@@ -12,7 +13,8 @@ from enum import IntEnum
 
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.geometry import Geometry
-from icworkshop_gui.core.units import BLOCK_SIZE, MIB
+from icworkshop_gui.core.units import BLOCK_SIZE, KIB, MIB
+from icworkshop_gui.engine.swarm.hints import Hints, PieceHint
 from icworkshop_gui.engine.swarm.piece_mask import full_mask, mask_of
 
 FREE, ASKED, HERE = 0, 1, 2
@@ -20,6 +22,12 @@ FREE, ASKED, HERE = 0, 1, 2
 
 NOBODY = 0
 """No peer has this key."""
+
+OURSELVES = -1
+"""Giver of blocks that are known from a hint (`hints`). No peer has this key either."""
+
+GAP_MAX = 1 * KIB
+"""Known bytes between two runs of needed ones that are fetched along: a request to a web server costs as much."""
 
 SPARE_BUFFER_BYTES = 8 * MIB
 """Buffers kept for the next piece: fresh ones cost a page fault per 4 KiB."""
@@ -46,13 +54,15 @@ class OpenPiece:
         "exclusive",
         "free",
         "givers",
+        "hint",
         "index",
         "missing",
         "size",
+        "unknown",
         "view",
     )
 
-    def __init__(self, index: int, size: int, buffer: bytearray, exclusive: int) -> None:
+    def __init__(self, index: int, size: int, buffer: bytearray, exclusive: int, hint: PieceHint | None = None) -> None:
         count = -(-size // BLOCK_SIZE)
         self.index = index
         self.size = size
@@ -70,10 +80,19 @@ class OpenPiece:
         """Key of the only peer that may be asked (a peer on parole), or NOBODY."""
         self.duplicates: dict[int, list[int]] = {}
         """Block -> further peers asked for it (endgame)."""
+        self.hint = hint
+        self.unknown = count
+        """Blocks that must come."""
+        if hint is not None:
+            for block in range(count):
+                if block not in hint.needed:
+                    self.blocks[block] = HERE
+                    self.givers[block] = OURSELVES
+            self.free = self.missing = self.unknown = len(hint.needed)
 
     def contributors(self) -> set[int]:
         """Keys of those who sent a block."""
-        return {giver for giver, state in zip(self.givers, self.blocks, strict=True) if state == HERE}
+        return {giver for giver, state in zip(self.givers, self.blocks, strict=True) if state == HERE} - {OURSELVES}
 
     def block_size(self, block: int) -> int:
         return min(BLOCK_SIZE, self.size - block * BLOCK_SIZE)
@@ -82,7 +101,9 @@ class OpenPiece:
 class PieceTracker:
     """States of all pieces of one torrent."""
 
-    def __init__(self, geometry: Geometry, have: Bitfield, wanted: Bitfield | None = None) -> None:
+    def __init__(
+        self, geometry: Geometry, have: Bitfield, wanted: Bitfield | None = None, hints: Hints | None = None
+    ) -> None:
         self.geometry = geometry
         self.length = geometry.piece_count
         self.blocks_per_piece = geometry.blocks_per_piece
@@ -97,6 +118,12 @@ class PieceTracker:
         self.partial: dict[int, OpenPiece] = {}
         """Those of `open` with a free block."""
         self.checking: dict[int, OpenPiece] = {}
+        self.hints = {} if hints is None else hints
+        """Owned together with whoever gave them: one that proves wrong is taken out."""
+        self._spans = {
+            (index, block): span for index, hint in self.hints.items() for block, span in hint.needed.items()
+        }
+        """Of blocks of pieces that have, or had, a hint: what is asked for of them."""
         self.contested = False
         """Some block may be asked of more than one peer."""
         self.buffered = 0
@@ -131,6 +158,18 @@ class PieceTracker:
         """Every wanted block is asked for or here: the condition of strict endgame (DESIGN §4.9)."""
         return not self.partial and not self.pickable_mask
 
+    def span(self, index: int, block: int) -> tuple[int, int]:
+        """(first byte, length) within its piece of what is asked for of this block."""
+        if index in self.hints:
+            found = self._spans.get((index, block))
+            if found is not None:
+                return found
+        return block * BLOCK_SIZE, self.geometry.block_size(index, block)
+
+    def is_part(self, index: int, begin: int, length: int) -> bool:
+        """Was this part of a block asked for, under a hint that may be gone?"""
+        return self._spans.get((index, begin // BLOCK_SIZE)) == (begin, length)
+
     def bytes_had(self) -> int:
         last = self.length - 1
         short = self.geometry.piece_length - self.geometry.piece_size(last)
@@ -144,7 +183,7 @@ class PieceTracker:
         if not self.missing_mask & bit:
             raise ValueError(f"piece {index} is not missing")
         buffer = self._spare.pop() if self._spare else bytearray(self.geometry.piece_length)
-        piece = OpenPiece(index, self.geometry.piece_size(index), buffer, exclusive)
+        piece = OpenPiece(index, self.geometry.piece_size(index), buffer, exclusive, self.hints.get(index))
         self.missing_mask &= ~bit
         self.open[index] = piece
         self.partial[index] = piece
@@ -167,10 +206,12 @@ class PieceTracker:
         return taken
 
     def ask_run(self, piece: OpenPiece, key: int) -> list[int]:
-        """The first free blocks without a gap between them become asked of `key`."""
+        """The first free blocks with nothing much between what is needed of them become asked of `key`."""
         first = piece.blocks.find(FREE)
-        end = first
+        end = first + 1
         while end < len(piece.blocks) and piece.blocks[end] == FREE:
+            if self.span(piece.index, end)[0] - sum(self.span(piece.index, end - 1)) > GAP_MAX:
+                break
             end += 1
         return self.ask(piece, end - first, key)
 
@@ -198,7 +239,7 @@ class PieceTracker:
                 piece.givers[block] = NOBODY
                 piece.free += 1
                 self.partial[index] = piece
-                if piece.free == len(piece.blocks):
+                if piece.free == piece.unknown:
                     self.close_piece(index)
                     return
         elif others and key in others:
@@ -207,7 +248,7 @@ class PieceTracker:
             del piece.duplicates[block]
 
     def arrived(self, index: int, block: int, data: memoryview | bytes, key: int) -> Arrival:
-        """A block came from `key`, asked or late. Its length has been checked. Copies `data`."""
+        """A block (or what is needed of it) came from `key`, asked or late; its shape was checked. Copies `data`."""
         piece = self.open.get(index)
         if piece is None:
             return Arrival.UNWANTED
@@ -216,6 +257,10 @@ class PieceTracker:
         if state == HERE:
             return Arrival.UNWANTED
         begin = block * BLOCK_SIZE
+        if len(data) != BLOCK_SIZE and len(data) != piece.block_size(block):
+            if piece.hint is None or piece.hint.needed[block][1] != len(data):
+                return Arrival.UNWANTED  # asked for under a hint that has been proved wrong since
+            begin = piece.hint.needed[block][0]
         piece.view[begin : begin + len(data)] = data
         blocks[block] = HERE
         piece.givers[block] = key
@@ -251,7 +296,7 @@ class PieceTracker:
                     piece.free += 1
                     piece.missing += 1
                     wasted += piece.block_size(block)
-            if piece.free == len(piece.blocks):
+            if piece.free == piece.unknown:
                 self.close_piece(piece.index)
             elif piece.free:
                 self.partial[piece.index] = piece
@@ -270,9 +315,10 @@ class PieceTracker:
         self.have.add(index)
 
     def failed(self, index: int) -> None:
-        """checking -> missing: the hash did not match."""
+        """checking -> missing: the hash did not match. A hint that took part is not believed any more."""
         self._give_back(self.checking.pop(index))
         self.missing_mask |= 1 << index
+        self.hints.pop(index, None)
 
     def close_piece(self, index: int) -> int:
         """open -> missing: what had arrived is thrown away; its bytes are returned. Nothing may be asked still."""
@@ -283,7 +329,11 @@ class PieceTracker:
         self.partial.pop(index, None)
         self._give_back(piece)
         self.missing_mask |= 1 << index
-        return sum(piece.block_size(block) for block, state in enumerate(piece.blocks) if state == HERE)
+        return sum(
+            self.span(index, block)[1]
+            for block, state in enumerate(piece.blocks)
+            if state == HERE and piece.givers[block] != OURSELVES
+        )
 
     def want(self, wanted: Bitfield | None) -> None:
         """Change what is wanted. Open pieces stay open."""
@@ -313,6 +363,8 @@ class PieceTracker:
             assert piece.missing == len(piece.blocks) - piece.blocks.count(HERE)
             assert piece.missing, f"piece {index} is complete and still open"
             assert (index in self.partial) == bool(piece.free)
+            assert piece.hint is self.hints.get(index)
+            assert piece.givers.count(OURSELVES) == len(piece.blocks) - piece.unknown
             for block, state in enumerate(piece.blocks):
                 assert (piece.givers[block] == NOBODY) == (state == FREE)
                 extra = piece.duplicates.get(block)

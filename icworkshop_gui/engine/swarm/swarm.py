@@ -28,6 +28,7 @@ from icworkshop_gui.engine.swarm.choker import Choker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
 from icworkshop_gui.engine.swarm.pace import RequestPace
+from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
@@ -113,6 +114,7 @@ class Swarm:
         spare: Callable[[], int] | None = None,
         web_slots: RequestSlots | None = None,
         hall: LobbyHall | None = None,
+        hints: Hints | None = None,
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
@@ -120,10 +122,11 @@ class Swarm:
         connections over all swarms; None: this swarm dials for itself. `spare`: connections left to the whole program.
         `web_slots`: requests to web servers of the whole program; None: this swarm counts for itself.
         `hall`: the lobby we are in; None: never in one.
+        `hints`: what is known of pieces that are not had; those that prove wrong are taken out of it.
         """
         self.clock = world.clock
         self.config = config or SwarmConfig()
-        self.tracker = PieceTracker(geometry, have, wanted)
+        self.tracker = PieceTracker(geometry, have, wanted, hints)
         self.counts = Availability(geometry.piece_count)
         self.picker = PiecePicker(self.tracker, self.counts, world.rng, self.config)
         self.picker.tier = tier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -483,6 +484,11 @@ def test_web_servers_leave_half_of_the_memory_to_peers() -> None:
 # --- the reader ----------------------------------------------------------------------------------
 
 
+def spans(geometry: Geometry) -> Callable[[tuple[int, int]], tuple[int, int]]:
+    """Whole blocks."""
+    return lambda place: (geometry.piece_offset(place[0]) + place[1] * BLOCK_SIZE, geometry.block_size(*place))
+
+
 @given(
     st.integers(1, 5 * BLOCK_SIZE),
     st.lists(st.integers(1, 30_000), min_size=1, max_size=8),
@@ -498,7 +504,7 @@ def test_blocks_come_out_however_the_stream_is_cut(
     waited = [place for place in places if data.draw(st.booleans())]
     start = min(start * BLOCK_SIZE, length - 1) // BLOCK_SIZE * BLOCK_SIZE
     waited = [place for place in waited if geometry.piece_offset(place[0]) + place[1] * BLOCK_SIZE >= start]
-    reader = BlockReader(geometry, deque(waited), start)
+    reader = BlockReader(spans(geometry), deque(waited), start)
     came: dict[tuple[int, int], bytes] = {}
     at, turn = start, 0
     while at < length:
@@ -517,7 +523,7 @@ def test_blocks_come_out_however_the_stream_is_cut(
 def test_half_a_block_that_another_sent_meanwhile_is_waste() -> None:
     geometry = Geometry(3 * BLOCK_SIZE, 4 * BLOCK_SIZE)
     blocks = deque([(0, 0), (0, 1), (0, 2)])
-    reader = BlockReader(geometry, blocks, 0)
+    reader = BlockReader(spans(geometry), blocks, 0)
     assert [place for place, _ in reader.feed(bytes(BLOCK_SIZE + 100))] == [(0, 0)]
     blocks.remove((0, 1))
     assert [place for place, _ in reader.feed(bytes(2 * BLOCK_SIZE - 100))] == [(0, 2)]

@@ -310,5 +310,5 @@ class WebSeeds:
             run.task.cancel()
 
     def _size(self, blocks: Sequence[Place] | deque[Place]) -> int:
-        geometry = self._side.tracker.geometry
-        return sum(geometry.block_size(*place) for place in blocks)
+        tracker = self._side.tracker
+        return sum(tracker.span(*place)[1] for place in blocks)

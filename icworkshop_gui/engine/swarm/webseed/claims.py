@@ -11,7 +11,7 @@ from random import Random
 
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.piece_mask import any_bit
-from icworkshop_gui.engine.swarm.piece_tracker import NOBODY, PieceTracker
+from icworkshop_gui.engine.swarm.piece_tracker import NOBODY, OpenPiece, PieceTracker
 
 Place = tuple[int, int]
 """(piece, block number)."""
@@ -43,7 +43,7 @@ class Claims:
         if not alone:
             for piece in tracker.partial.values():
                 if piece.exclusive == NOBODY and pieces & piece.bit:
-                    return [(piece.index, block) for block in tracker.ask_run(piece, key)]
+                    return self._run_of(piece, key)
         pickable = tracker.pickable_mask & pieces
         if not pickable:
             return []
@@ -54,11 +54,19 @@ class Claims:
         while tracker.pickable_mask & pieces & 1 << index and self._has_room():
             if found and size + tracker.geometry.piece_size(index) > limit:
                 break
+            if index in tracker.hints:
+                # Its blocks have holes between them: one run of them is one request.
+                if not found:
+                    found = self._run_of(tracker.open_piece(index, key if alone else NOBODY), key)
+                break
             piece = tracker.open_piece(index, key if alone else NOBODY)
             found += [(index, block) for block in tracker.ask(piece, piece.free, key)]
             size += piece.size
             index += 1
         return found
+
+    def _run_of(self, piece: OpenPiece, key: int) -> list[Place]:
+        return [(piece.index, block) for block in self._tracker.ask_run(piece, key)]
 
     def piece(self, key: int, index: int) -> list[Place]:
         """All free blocks of one piece; none when it is not needed or there is no room."""

@@ -137,7 +137,7 @@ class Fetcher:
 
     def _reader(self, run: Run, position: int) -> BlockReader:
         self._break_off(run)
-        run.reader = BlockReader(self._side.tracker.geometry, run.blocks, position)
+        run.reader = BlockReader(self._span, run.blocks, position)
         return run.reader
 
     def _break_off(self, run: Run) -> None:
@@ -332,9 +332,14 @@ class Fetcher:
             line.budget.wait(count)
             await line.granted.wait()
 
+    def _span(self, place: Place) -> tuple[int, int]:
+        """First byte, in the torrent, and length of what is asked for of a block."""
+        tracker = self._side.tracker
+        begin, length = tracker.span(*place)
+        return tracker.geometry.piece_offset(place[0]) + begin, length
+
     def _begin(self, place: Place) -> int:
-        index, block = place
-        return self._side.tracker.geometry.piece_offset(index) + block * BLOCK_SIZE
+        return self._span(place)[0]
 
     def _end(self, place: Place) -> int:
-        return self._begin(place) + self._side.tracker.geometry.block_size(*place)
+        return sum(self._span(place))

@@ -6,26 +6,24 @@ The blocks may become fewer while the stream flows: others sent them, or a faste
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from icworkshop_gui.core.geometry import Geometry
-from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.swarm.webseed.claims import Place
 
 
 class BlockReader:
     """`blocks` is shared with its owner: ascending, taken from the left as they come."""
 
-    __slots__ = ("_block", "_part", "_piece_length", "_total", "blocks", "position", "skipped")
+    __slots__ = ("_block", "_part", "_span", "blocks", "position", "skipped")
 
-    def __init__(self, geometry: Geometry, blocks: deque[Place], position: int) -> None:
+    def __init__(self, span: Callable[[Place], tuple[int, int]], blocks: deque[Place], position: int) -> None:
+        """`span`: first byte and length, in the torrent, of what is waited for of a block."""
         self.blocks = blocks
         self.position = position
         """Of the next byte of the stream, in the torrent."""
         self.skipped = 0
         """Bytes that nobody waited for."""
-        self._piece_length = geometry.piece_length
-        self._total = geometry.total_length
+        self._span = span
         self._part = bytearray()
         self._block: Place | None = None
 
@@ -45,14 +43,13 @@ class BlockReader:
                 self._skip(len(view))
                 return
             head = self.blocks[0]
-            inside = head[1] * BLOCK_SIZE
-            begin = head[0] * self._piece_length + inside
+            begin, length = self._span(head)
             if self.position < begin:
                 count = min(begin - self.position, len(view))
                 self._skip(count)
                 view = view[count:]
                 continue
-            lacking = begin + min(BLOCK_SIZE, self._piece_length - inside, self._total - begin) - self.position
+            lacking = begin + length - self.position
             taken = view[:lacking]
             view = view[lacking:]
             self.position += len(taken)

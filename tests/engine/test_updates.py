@@ -1,0 +1,84 @@
+"""Updates that fetch only what is new: the whole chain against a real server process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from icworkshop_gui.core.catalog import PackageId, PackageRef
+from icworkshop_gui.engine.api import commands as wish
+from tests.helpers.builders import content, package
+from tests.helpers.engines import Engine, Workshop, engine, workshop
+
+WAR = PackageId("alice", "desert-war")
+COPY = PackageId("bob", "desert-copy")
+PAK = content(6_000_000, "pak")
+SMALL = content(40_000, "small")
+INSERTED = content(1024, "inserted")
+OLD = {"big/a.pak": PAK, "sets/one.bin": content(200_000, 1), "sets/two.bin": content(90_000, 2), "a.cfg": SMALL}
+NEW = {
+    "big/a.pak": PAK[:70_000] + INSERTED + PAK[70_000:],
+    "renamed/one.bin": OLD["sets/one.bin"],
+    "renamed/two.bin": OLD["sets/two.bin"],
+    "a.cfg": SMALL[:20_000] + b"!" + SMALL[20_001:],
+    "fresh.bin": content(50_000, "fresh"),
+}
+NEW_BYTES = 1024 + 50_000 + 1
+NEWEST = {**NEW, "big/a.pak": NEW["big/a.pak"][:-500]}
+
+
+def publish(server: Workshop, folder: Path, ref: str, files: dict[str, bytes]) -> None:
+    path = folder / f"{ref.replace('/', '-')}.icpkg"
+    path.write_bytes(package(files, ref, title="Desert war"))
+    server.publish(path)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    folder = tmp_path_factory.mktemp("workshop")
+    with workshop(folder) as running:
+        put = functools.partial(publish, running, folder)
+        put("alice/desert-war@1.0.0", OLD)
+        put("alice/desert-war@1.1.0", NEW)
+        put("bob/desert-copy@1.0.0", {f"moved/{path}": data for path, data in NEW.items()})
+        yield running
+
+
+def fetched(player: Engine, package: PackageId, version: str) -> tuple[int, int]:
+    """Install it; bytes of payload that came, and those that were thrown away."""
+    done = player.complete(player.ask(wish.Install(package, version)))
+    return done.from_peers + done.from_http, done.wasted
+
+
+def is_here(player: Engine, ref: PackageRef, files: dict[str, bytes]) -> bool:
+    view = player.until(lambda view: ref in view.library)
+    folder = Path(view.library[ref].folder)
+    return all((folder / path).read_bytes() == data for path, data in files.items())
+
+
+@pytest.mark.parametrize("way", ["swarm", "web"])
+def test_an_update_fetches_what_is_new(server: Workshop, tmp_path: Path, way: str) -> None:
+    settings = {"prefer_p2p": "true" if way == "swarm" else "false"}
+    with engine(tmp_path / "data", server.url, **settings) as player:
+        fetched(player, WAR, "1.0.0")
+        plan = player.ask(wish.PlanUpdate(WAR))
+        assert (plan.installed.version, plan.ref.version) == ("1.0.0", "1.1.0")
+        assert plan.to_fetch <= NEW_BYTES + 40_000
+        assert plan.to_fetch + plan.here >= plan.size
+        payload, wasted = fetched(player, WAR, "1.1.0")
+        assert payload <= plan.to_fetch + 2048
+        assert wasted <= 2048
+        assert is_here(player, plan.ref, NEW)
+        assert is_here(player, plan.installed, OLD)
+        again = player.ask(wish.PlanUpdate(WAR))
+        assert (again.ref, again.to_fetch) == (plan.ref, 0)
+
+
+def test_the_same_content_of_another_package_is_not_fetched(server: Workshop, tmp_path: Path) -> None:
+    with engine(tmp_path / "data", server.url) as player:
+        fetched(player, WAR, "1.1.0")
+        assert fetched(player, COPY, "1.0.0") == (0, 0)
+        assert is_here(player, PackageRef(*COPY, "1.0.0"), {f"moved/{path}": data for path, data in NEW.items()})
