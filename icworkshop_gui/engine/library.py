@@ -345,4 +345,3 @@ class Library:
             else:
                 self._updates[package] = detail.release.ref.version
         self._session.publisher.touch_library()
-        await self._session.updates.measure_all()

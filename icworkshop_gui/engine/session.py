@@ -191,6 +191,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.updates.stop()
         await self.transfers.stop()
         await self.library.stop()
         await self.udp.aclose()

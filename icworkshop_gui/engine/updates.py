@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, version_key
-from icworkshop_gui.core.errors import NotFound, WorkshopError
+from icworkshop_gui.core.errors import NotFound
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api.commands import UpdatePlan
-from icworkshop_gui.engine.api.snapshots import Network
 from icworkshop_gui.engine.content import PackageContent
 from icworkshop_gui.engine.disk_task import run_job
 from icworkshop_gui.store.transfers import TransferRecord
 
 if TYPE_CHECKING:
     from icworkshop_gui.engine.session import Session
-
-log = logging.getLogger("icw.updates")
 
 
 class Updates:
@@ -28,6 +25,13 @@ class Updates:
         self._session = session
         self._known: dict[PackageRef, tuple[PackageRef, int]] = {}
         """Installed release → the newer one, and the bytes that it would fetch."""
+        self._running: dict[tuple[PackageId, str], asyncio.Task[UpdatePlan]] = {}
+
+    async def stop(self) -> None:
+        """Nobody waits any more."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     def bytes_for(self, installed: PackageRef, newer: str) -> int | None:
         """Bytes to fetch for the update of `installed` to this version; None while that was not measured."""
@@ -35,7 +39,18 @@ class Updates:
         return size if ref is not None and ref.version == newer else None
 
     async def plan(self, package: PackageId, version: str = "") -> UpdatePlan:
-        """For the newest release, or the one of this version. NotFound when the package is not installed."""
+        """For the newest release, or the one of this version. NotFound when the package is not installed.
+
+        Who asks for the same while it is being measured gets the same answer.
+        """
+        key = package, version
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = asyncio.create_task(self._plan(package, version))
+            running.add_done_callback(lambda _done: self._running.pop(key, None))
+        return await asyncio.shield(running)
+
+    async def _plan(self, package: PackageId, version: str) -> UpdatePlan:
         installed = self._installed(package)
         detail, source = await self._session.catalog.package(package, version, files=False)
         release = detail.release
@@ -57,20 +72,6 @@ class Updates:
         self._known[installed] = release.ref, to_fetch
         session.publisher.touch_entry(installed)
         return UpdatePlan(installed=installed, ref=release.ref, size=release.size, to_fetch=to_fetch, here=here)
-
-    async def measure_all(self) -> None:
-        """Each update that is known of and was not measured; not where bytes cost money."""
-        library = self._session.library
-        for ref in sorted(library.refs()):
-            newer = library.update_of(ref)
-            if not newer or self.bytes_for(ref, newer) is not None or ref != self._installed(ref.package):
-                continue
-            if self._session.network is not Network.UNMETERED:
-                return
-            try:
-                await self.plan(ref.package)
-            except WorkshopError as error:
-                log.info("event=update-not-measured ref=%s: %s", ref, error)
 
     def _installed(self, package: PackageId) -> PackageRef:
         """The newest that is here."""

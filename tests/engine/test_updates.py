@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.engine.api import commands as wish
+from icworkshop_gui.engine.api.events import PeerBanned
+from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.formats.chunks import coarse_hash, cut_coarse
+from icworkshop_gui.registry.client import RegistryClient
 from tests.helpers.builders import content, package
 from tests.helpers.engines import Engine, Workshop, engine, workshop
+from tests.helpers.programs import Program
 
 WAR = PackageId("alice", "desert-war")
 COPY = PackageId("bob", "desert-copy")
@@ -82,3 +88,74 @@ def test_the_same_content_of_another_package_is_not_fetched(server: Workshop, tm
         fetched(player, WAR, "1.1.0")
         assert fetched(player, COPY, "1.0.0") == (0, 0)
         assert is_here(player, PackageRef(*COPY, "1.0.0"), {f"moved/{path}": data for path, data in NEW.items()})
+
+
+class Lying:
+    """A registry whose chunk lists are of something else."""
+
+    def __init__(
+        self, client: RegistryClient, outline: Callable[[bytes], bytes], fine: Callable[[bytes], bytes]
+    ) -> None:
+        self._client = client
+        self._outline = outline
+        self._fine = fine
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    async def chunks(self, ref: PackageRef) -> bytes:
+        return self._outline(await self._client.chunks(ref))
+
+    async def fine_chunks(self, ref: PackageRef, spans: list[tuple[int, int]]) -> bytes:
+        return self._fine(await self._client.fine_chunks(ref, spans))
+
+
+def swapped(outline: bytes) -> bytes:
+    """Names two chunks of the archive by each other's hashes, so that what is copied is in the wrong place."""
+    hashes = [coarse_hash(cut.data) for cut in cut_coarse(io.BytesIO(PAK))]
+    one, other = hashes[5], hashes[8]
+    assert one in outline
+    assert other in outline
+    return outline.replace(one, b"\0" * 8).replace(other, one).replace(b"\0" * 8, other)
+
+
+@pytest.mark.parametrize(
+    ("outline", "fine"),
+    [
+        (swapped, lambda raw: raw),
+        (lambda raw: raw[:-1], lambda raw: raw),
+        (lambda raw: raw, lambda raw: raw[:-8]),
+        (lambda raw: raw, lambda raw: raw[-8:] + raw[8:]),
+    ],
+    ids=["swapped", "cut off", "short", "shuffled"],
+)
+def test_a_chunk_list_that_lies_costs_bytes_and_nothing_else(
+    server: Workshop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    outline: Callable[[bytes], bytes],
+    fine: Callable[[bytes], bytes],
+) -> None:
+    honest = Catalog.client
+    monkeypatch.setattr(Catalog, "client", lambda self, url: Lying(honest(self, url), outline, fine))
+    with engine(tmp_path / "data", server.url) as player:
+        fetched(player, WAR, "1.0.0")
+        payload, _ = fetched(player, WAR, "1.1.0")
+        assert is_here(player, PackageRef(*WAR, "1.1.0"), NEW)
+        assert payload <= 1.2 * len(PAK)
+        assert not [event for event in player.events if isinstance(event, PeerBanned)]
+
+
+def test_the_command_line(server: Workshop, tmp_path: Path) -> None:
+    common = ("--json", "--data-dir", tmp_path / "data", "--source", server.url)
+    with Program("install", f"{WAR}@1.0.0", *common) as program:
+        assert program.finish() == 0
+    with Program("update", "--dry-run", *common) as program:
+        plan, done = program.event("plan"), program.event("done")
+    assert (plan["installed"], plan["version"], done["updates"]) == ("1.0.0", "1.1.0", 1)
+    assert done["to_fetch"] == plan["to_fetch"] <= NEW_BYTES + 40_000
+    with Program("update", WAR, *common) as program:
+        done = program.event("done")
+    assert done["from_peers"] + done["from_http"] <= plan["to_fetch"] + 2048
+    with Program("update", COPY, *common) as program:
+        assert program.finish() == 3
