@@ -143,7 +143,8 @@ class Library:
     def update_of(self, ref: PackageRef) -> str:
         """The version of a newer release; empty when none is known of."""
         newest = self._updates.get(ref.package, "")
-        return newest if newest and version_key(newest) > version_key(ref.version) else ""
+        here = [other.version for other in self.refs() if other.package == ref.package] if newest else []
+        return newest if newest and all(version_key(newest) > version_key(version) for version in here) else ""
 
     def _needs(self) -> dict[PackageId, list[PackageRef]]:
         """Who needs what, among everything in the store."""

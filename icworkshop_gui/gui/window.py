@@ -28,6 +28,7 @@ from icworkshop_gui.gui.screens import SCREENS, ScreenEntry
 from icworkshop_gui.gui.screens.base import Screen
 from icworkshop_gui.gui.theme import theme
 from icworkshop_gui.gui.tokens import Measure, Token
+from icworkshop_gui.gui.update_sizes import UpdateSizes
 from icworkshop_gui.gui.widgets.menu import Menu
 from icworkshop_gui.gui.widgets.notice_bar import Notice, NoticeBar, Urgency
 from icworkshop_gui.gui.widgets.rail import Rail
@@ -76,6 +77,7 @@ class MainWindow(QMainWindow):
         self._quitting = False
         self._shortcuts: ShortcutsSheet | None = None
         self._pictures = Pictures(bridge, self)
+        self._update_sizes = UpdateSizes(bridge, self)
         self._body = QWidget()
         self.setWindowTitle("IC Workshop")
         self.setWindowIcon(QIcon(str(resource("app-icon.svg"))))

@@ -14,12 +14,15 @@ from pytestqt.qtbot import QtBot
 from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import IntegrityError, UserError
 from icworkshop_gui.engine.api import commands as c
+from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.models.library import Look, Order
+from icworkshop_gui.gui.models.package_state import PackageState, Standing
 from icworkshop_gui.gui.screens.library import LibraryScreen
 from icworkshop_gui.gui.screens.library.actions import with_dependants
 from icworkshop_gui.gui.screens.library.rows import Part, parts_of
 from icworkshop_gui.gui.screens.library.storage import color_of, storage_words
 from icworkshop_gui.gui.tokens import AREA_INK, AREAS, Scheme, area_color, contrast
+from icworkshop_gui.gui.widgets.install_button import InstallButton
 from icworkshop_gui.gui.widgets.treemap import CELLS_MAX, Cell, merged, squarify
 from tests.helpers.desk import Desk, choose, texts
 from tests.helpers.fake_engine import FakeEngine
@@ -278,3 +281,18 @@ def test_totals_without_a_library(qtbot: QtBot) -> None:
     desk.settle()
     assert page.selection.note.text().endswith("Sharing is switched off.")
     desk.close()
+
+
+def test_an_update_says_what_must_be_fetched(desk: Desk, page: LibraryScreen) -> None:
+    ref = REFS["Combined Arms"]
+    assert [wish for wish in desk.engine.commands if isinstance(wish, c.PlanUpdate)] == [c.PlanUpdate(ref.package)]
+    found = page._entry(ref)
+    assert found is not None
+    assert found.update_bytes == found.size // 3
+    choose(page.actions_.menu(found, page), f"Update to 2.1.0 · {words.size(found.size // 3)}")
+    assert desk.engine.last(c.Install) == c.Install(ref.package, "2.1.0")
+    button = InstallButton()
+    button.show_state(PackageState(Standing.UPDATE, None, found), found.size, "2.1.0")
+    assert button.text() == f"Update {words.size(found.size // 3)}"
+    button.show_state(PackageState(Standing.UPDATE, None, found), found.size, "2.2.0")
+    assert button.text() == "Update to 2.2.0"

@@ -19,7 +19,7 @@ from icworkshop_gui.engine.api.snapshots import TransferSnapshot, TransferState
 from icworkshop_gui.gui.bridge import LibraryDelta, TransfersDelta
 from icworkshop_gui.gui.models import library, pieces, sources, transfers
 from icworkshop_gui.gui.models.files import FilesModel
-from icworkshop_gui.gui.models.library import LibraryModel, Look, Order
+from icworkshop_gui.gui.models.library import LibraryModel, LibraryRow, Look, Order
 from icworkshop_gui.gui.models.peers import DOWN, PeersModel
 from icworkshop_gui.gui.models.sources import SourcesModel
 from icworkshop_gui.gui.models.transfers import Section, TitleRow, TransferRow, TransfersModel
@@ -206,6 +206,8 @@ def test_library_words(qapp: QApplication) -> None:
     model.apply(LibraryDelta(LIBRARY, ()))
     rows = {row.entry.title: row for row in model.rows}
     assert rows["Combined Arms"].state == "Update available 2.0.0 → 2.1.0"
+    measured = replace(rows["Combined Arms"].entry, update_bytes=11_000_000)
+    assert LibraryRow(entry=measured).state == "Update available 2.0.0 → 2.1.0 · 11 MB to fetch"
     assert rows["Combined Arms"].sharing == "Sharing ↑ 120 KB/s"
     assert rows["Polar Tiles HD"].frees == "frees 0 B – needed by 2"
     assert rows["Classic Voices"].look is Look.DAMAGED

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import bencode2
 
-from icworkshop_gui.core.catalog import Facet, PackageRef, PackageSummary, SearchPage, SearchQuery, Sort
+from icworkshop_gui.core.catalog import Facet, PackageId, PackageRef, PackageSummary, SearchPage, SearchQuery, Sort
 from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, UserError, WorkshopError
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
@@ -179,6 +179,16 @@ class FakeEngine:
 
     # --- answers -----------------------------------------------------------------------------------
 
+    def _plan_update(self, package: PackageId) -> c.UpdatePlan:
+        """A third of it must come."""
+        entry = next(entry for ref, entry in self._view.library.items() if ref.package == package and entry.update_to)
+        to_fetch = entry.size // 3
+        self.publish(library=[dataclasses.replace(entry, update_bytes=to_fetch)])
+        newer = entry.ref._replace(version=entry.update_to)
+        return c.UpdatePlan(
+            installed=entry.ref, ref=newer, size=entry.size, to_fetch=to_fetch, here=entry.size - to_fetch
+        )
+
     def _resolve(self, command: c.Command[R], future: Future[R]) -> None:
         try:
             refusal = self._refusals.get(type(command))
@@ -238,6 +248,8 @@ class FakeEngine:
                 self.publish(library=(dataclasses.replace(found, damaged=False),))
                 bad = ("data/terrain.bin",) if found.damaged else ()
                 return c.VerifyReport(found.files, bad, repaired=bool(bad) and command.repair)
+            case c.PlanUpdate(package):
+                return self._plan_update(package)
             case c.RemovePackage(ref, force):
                 self._remove(ref, force)
             case c.UndoRemove(ref):

@@ -27,8 +27,8 @@ from icworkshop_gui.engine.swarm.checking import Checked, PieceChecker
 from icworkshop_gui.engine.swarm.choker import Choker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
-from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.hints import Hints
+from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker

@@ -70,7 +70,9 @@ class LibraryRow:
             case Look.DAMAGED:
                 return self.outcome or "Needs attention – files are missing or changed"
             case Look.UPDATE:
-                return f"Update available {self.entry.ref.version} → {self.entry.update_to}"
+                cost = self.entry.update_bytes
+                fetch = "" if cost is None else f" · {words.size(cost)} to fetch"
+                return f"Update available {self.entry.ref.version} → {self.entry.update_to}{fetch}"
             case Look.INSTALLED:
                 return f"Installed · {self.outcome}" if self.outcome else "Installed"
 

@@ -32,7 +32,7 @@ class InstallButton(Button):
             case Standing.ABSENT:
                 words, self._wish, kind, icon = f"Install {size(bytes_to_fetch)}", "install", Kind.PRIMARY, "download"
             case Standing.UPDATE:
-                words, self._wish, kind, icon = f"Update to {newest}", "update", Kind.PRIMARY, "refresh-cw"
+                words, self._wish, kind, icon = _update_words(state, newest), "update", Kind.PRIMARY, "refresh-cw"
             case Standing.QUEUED:
                 words, self._wish, icon = "Queued", "show", "clock"
             case Standing.RUNNING:
@@ -53,3 +53,11 @@ class InstallButton(Button):
 
     def _clicked(self) -> None:
         self.wanted.emit(self._wish)
+
+
+def _update_words(state: PackageState, newest: str) -> str:
+    """What must be fetched, once that was measured; till then the version alone."""
+    entry = state.entry
+    if entry is None or entry.update_bytes is None or entry.update_to != newest:
+        return f"Update to {newest}"
+    return f"Update {size(entry.update_bytes)}" if entry.update_bytes else "Update – all of it is here"

@@ -163,9 +163,16 @@ class LibraryActions(QObject):
     def show_package(self, entry: LibraryEntry) -> None:
         self._shell.go("package", entry.ref.package)
 
+    def update(self, entry: LibraryEntry) -> None:
+        """Fetch what is new of the newer version."""
+        self._shell.bridge.send(c.Install(entry.ref.package, entry.update_to), self._complain)
+
     def menu(self, entry: LibraryEntry, parent: QWidget) -> Menu:
         """What can be done to one package."""
         menu = Menu(parent)
+        if entry.update_to:
+            cost = "" if entry.update_bytes is None else f" · {words.size(entry.update_bytes)}"
+            menu.entry(f"Update to {entry.update_to}{cost}", lambda: self.update(entry), icon_name="refresh-cw")
         menu.entry("Show package", lambda: self.show_package(entry), icon_name="package")
         menu.entry("Open folder", lambda: self.open_folder(entry), icon_name="folder-open", enabled=bool(entry.folder))
         menu.entry("Verify files", lambda: self.verify([entry.ref]), icon_name="shield-check")
