@@ -180,6 +180,17 @@ def pack_compressed(folder: Path, ref: str, target: Path) -> Path:
 # --- measuring -------------------------------------------------------------------------------------
 
 
+MEASURE = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[2:])
+_, status, used = os.wait4(process.pid, 0)
+with open(sys.argv[1], "w") as report:
+    print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=report)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A small process in between: the peak of a child begins with what its parent had when it was made."""
+
+
 class Cost(NamedTuple):
     """What one update cost."""
 
@@ -200,15 +211,20 @@ def carried() -> int:
 def run(*command: str | Path) -> tuple[str, float, int, float]:
     """What it printed, its CPU seconds, peak KiB, and wall seconds. RuntimeError when it fails."""
     began = time.monotonic()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+") as out, tempfile.NamedTemporaryFile("r") as report:
+        code = subprocess.call(
+            [sys.executable, "-S", "-c", MEASURE, report.name, *map(str, command)],
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        seconds = time.monotonic() - began
         out.seek(0)
         text = out.read()
-    if process.returncode:
-        raise RuntimeError(f"{command}: {text[-2000:]}")
-    return text, used.ru_utime + used.ru_stime, used.ru_maxrss, time.monotonic() - began
+        if code:
+            raise RuntimeError(f"{command}: {text[-2000:]}")
+        cpu, rss = report.read().split()
+    return text, float(cpu), int(rss), seconds
 
 
 def icworkshop(data: Path, server: Workshop, *command: str) -> Cost:
