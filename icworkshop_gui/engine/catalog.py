@@ -112,8 +112,11 @@ class Catalog:
         items = _merge(query, [page.items for page in pages.values()])
         return _page(items, list(pages.values()), {url: page.next_cursor for url, page in pages.items()})
 
-    async def package(self, package: PackageId, version: str = "", *, files: bool = True) -> tuple[PackageDetail, str]:
-        """The page of a package and the source it comes from. NotFound when no source has it."""
+    async def package(self, package: PackageId, version: str = "", *, files: bool = False) -> tuple[PackageDetail, str]:
+        """The page of a package and the source it comes from; with the list of its files, which is most of it, on wish.
+
+        NotFound when no source has it.
+        """
         if not self._clients:
             raise UserError(NO_SOURCE)
         missing = 0

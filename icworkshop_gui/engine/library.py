@@ -340,7 +340,7 @@ class Library:
         """Ask the catalog for the newest version of everything installed."""
         for package in {ref.package for ref in self.refs()}:
             try:
-                detail, _source = await self._session.catalog.package(package, files=False)
+                detail, _source = await self._session.catalog.package(package)
             except WorkshopError as error:
                 log.debug("event=no-update-answer package=%s: %s", package, error)
             else:

@@ -373,7 +373,7 @@ class Session:
             case wish.Search(query):
                 return await self.catalog.search(query)
             case wish.GetPackage(package, version):
-                detail, _source = await self.catalog.package(package, version)
+                detail, _source = await self.catalog.package(package, version, files=True)
                 return detail
             case wish.GetPreview(package, version, sha256):
                 return await self.catalog.preview(package, version, sha256)

@@ -52,7 +52,7 @@ class Updates:
 
     async def _plan(self, package: PackageId, version: str) -> UpdatePlan:
         installed = self._installed(package)
-        detail, source = await self._session.catalog.package(package, version, files=False)
+        detail, source = await self._session.catalog.package(package, version)
         release = detail.release
         if release.ref == installed or (not version and not _is_newer(release.ref, installed)):
             return UpdatePlan(installed=installed, ref=installed, size=0, to_fetch=0, here=0)

@@ -90,7 +90,7 @@ def test_a_package_arrives_from_three_players_and_nothing_stays(tmp_path: Path) 
         assert code == 0, errors
         assert max(line["peers"] for line in lines if line["event"] == "progress") == 3
         done = lines[-1]
-        assert done["from_peers"] >= done["size"]
+        assert done["from_peers"] >= 0.95 * done["size"]
         assert done["from_http"] == 0
     sample = next(sample for sample in load_samples() if str(sample.ref.package) == PACKAGE)
     for file in files_of(sample):
