@@ -159,6 +159,7 @@ class Exchange:
         """Whether to ask for pieces, and whether to give some."""
         self.swarm.downloading = fetch
         self.swarm.sharing = share
+        self.swarm.limits_changed()
         self.swarm.set_web_config(webseed_config(self._session.settings))
         if not fetch:
             self._fetching_since = None

@@ -56,11 +56,18 @@ class ConnectionClass(StrEnum):
     LAN = "lan"
 
 
+CHATTER: Final = 64_000
+"""Bytes a second that pass a limit of 0: handshakes, requests, haves. Enough for the requests of 60 MB/s."""
+
+
 class Limiter:
     """One bucket. It has children or budgets, not both."""
 
-    def __init__(self, rate: BytesPerSecond | None, *, weight: float = 1.0) -> None:
-        self._rate = rate
+    def __init__(self, rate: BytesPerSecond | None, *, weight: float = 1.0, chatter: int = CHATTER) -> None:
+        self._chatter = chatter
+        """Bytes a second that pass although the rate is 0."""
+        self._is_shut = rate == 0
+        self._rate = chatter if self._is_shut else rate
         self._weight = weight
         self._parent: Limiter | None = None
         self._root: Limiter = self
@@ -101,7 +108,8 @@ class Limiter:
         """A bucket across the tree for all connections of this class; on the root, before the first connection."""
         if self._parent is not None:
             raise ValueError("classes belong to the root")
-        bucket = self._classes[name] = Limiter(rate)
+        # A class at 0 is a transport that is off: nothing at all passes.
+        bucket = self._classes[name] = Limiter(rate, chatter=0)
         bucket._root = self
         return bucket
 
@@ -160,13 +168,15 @@ class Limiter:
 
     @property
     def rate(self) -> BytesPerSecond | None:
-        """Bytes a second; None for no limit, 0 when nothing may pass."""
-        return self._rate
+        """Bytes a second; None for no limit, 0 when no payload may pass."""
+        return 0 if self._is_shut else self._rate
 
     def set_rate(self, rate: BytesPerSecond | None, now: float) -> None:
         """In force at the next `tick`. A debt of the old rate is forgiven: it would hold the new one up."""
-        if rate == self._rate:
+        if rate == self.rate:
             return
+        self._is_shut = rate == 0
+        rate = self._chatter if self._is_shut else rate
         self._fill(now)
         rewire = (rate is None) != (self._rate is None)
         self._rate = rate
@@ -203,8 +213,11 @@ class Limiter:
 
     @property
     def shut(self) -> bool:
-        """True when this bucket or one above it lets nothing pass."""
-        return any(bucket._rate == 0 for bucket in self._path)
+        """True when this bucket or one above it is for no payload: who drives a transfer asks for none, and gives
+        none, then. What is said besides still passes, or sharing paused would stop every download: its requests could
+        not leave.
+        """
+        return any(bucket._is_shut for bucket in self._path)
 
     # --- the hand-out ----------------------------------------------------------------------------
 

@@ -176,6 +176,7 @@ class Swarm:
 
         self._running = False
         self._downloading = True
+        self._shut = (self._limit_down.shut, self._limit_up.shut)
         self._sharing = True
         self._write_error = False
         self._read_error = False
@@ -452,16 +453,28 @@ class Swarm:
 
     @property
     def may_ask(self) -> bool:
-        return self._downloading and not self._write_error and self._running
+        return self._wants_bytes and not self._write_error and self._running
+
+    @property
+    def _wants_bytes(self) -> bool:
+        return self._downloading and not self._limit_down.shut
+
+    def limits_changed(self) -> None:
+        """Look at once whether a limit of 0 has come or gone; every tick does."""
+        shut = (self._limit_down.shut, self._limit_up.shut)
+        if shut != self._shut:
+            self._shut = shut
+            self._asking_changed()
+            self._serving_changed()
 
     def _asking_changed(self) -> None:
         may_ask = self.may_ask
         for peer in list(self._peers.values()):
-            if not self._downloading:
+            if not self._wants_bytes:
                 # Not so for a full disk: what is on its way then waits in memory, or it would have to come again.
                 peer.stop_asking()
             peer.update_interest(may_ask and peer.is_interesting)
-        if not self._downloading:
+        if not self._wants_bytes:
             self._web.pause()
         if may_ask:
             self.blocks_released()
@@ -574,7 +587,7 @@ class Swarm:
 
     @property
     def may_serve(self) -> bool:
-        return self._sharing and not self._read_error
+        return self._sharing and not self._read_error and not self._limit_up.shut
 
     def has_requests(self, peer: Peer) -> None:
         if self._showing.is_super_seeding:
@@ -610,6 +623,7 @@ class Swarm:
             peer.ask(now)
         self._serving.tick(now, seeding=self._is_seeding)
         self._showing.tick()
+        self.limits_changed()
         self._roster.make_room(now)
         self._roster.turn_over(now)
         self._down_meter.sample(self._received(), now)

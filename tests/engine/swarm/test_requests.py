@@ -37,12 +37,12 @@ def test_slow_start_ends_when_a_second_brings_no_more_than_the_last() -> None:
     assert not pipeline.in_slow_start
 
 
-def test_then_it_holds_three_seconds_of_the_rate() -> None:
+def test_then_it_holds_one_second_of_the_rate() -> None:
     pipeline = Pipeline(0.0)
     seconds(pipeline, [50] * 30)
-    assert pipeline.target == 150
+    assert pipeline.target == 50
     seconds(pipeline, [20] * 30, start=31.0)
-    assert 59 <= pipeline.target <= 61
+    assert 19 <= pipeline.target <= 21
 
 
 def test_never_more_than_the_peer_queues_nor_than_the_limit() -> None:

@@ -550,6 +550,52 @@ def test_idle_peers_make_room_when_places_are_short() -> None:
     run_leaping(scene())
 
 
+def test_sharing_paused_does_not_stop_downloads() -> None:
+    """Requests leave through a limit of 0, blocks do not."""
+
+    async def scene() -> None:
+        stage = Stage(length=40 * 4 * BLOCK_SIZE)
+        nothing = Limiter(0)
+        ticker = LimiterTicker(nothing, LoopClock())
+        seed, leech = stage.swarm(have=None), stage.swarm(limit_up=nothing)
+        other = stage.swarm()
+        leech.meet(seed)
+        other.meet(leech)
+        await leech.finished(30)
+        await asyncio.sleep(30)
+        assert leech.swarm.stats().uploaded == 0
+        assert other.swarm.stats().done == 0
+        nothing.set_rate(None, LoopClock().now())
+        await other.finished(30)
+        await stage.stop()
+        ticker.close()
+
+    run_leaping(scene())
+
+
+def test_downloading_paused_by_a_limit_does_not_stop_sharing() -> None:
+    async def scene() -> None:
+        stage = Stage(length=40 * 4 * BLOCK_SIZE)
+        nothing = Limiter(None)
+        ticker = LimiterTicker(nothing, LoopClock())
+        seed, half = stage.swarm(have=None), stage.swarm(have=range(20), limit_down=nothing)
+        nothing.set_rate(0, LoopClock().now())
+        half.meet(seed)
+        await asyncio.sleep(2)
+        other = stage.swarm(wanted=Bitfield.of(40, range(20)))
+        other.meet(half)
+        await other.finished(60)
+        await asyncio.sleep(30)
+        stats = half.swarm.stats()
+        assert (stats.from_peers, stats.uploaded, stats.peers > 0) == (0, 20 * 4 * BLOCK_SIZE, True)
+        nothing.set_rate(None, LoopClock().now())
+        await half.finished(60)
+        await stage.stop()
+        ticker.close()
+
+    run_leaping(scene())
+
+
 def test_who_was_worth_least_gives_its_place_to_somebody_new() -> None:
     """Both places are taken by peers that stay; the one that never gives a byte goes, and what it held up gets done."""
 
