@@ -15,7 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from icworkshop_gui import __version__
-from icworkshop_gui.cli import packages, publish, torrent
+from icworkshop_gui.cli import torrent
 from icworkshop_gui.cli.engine import Interrupted
 from icworkshop_gui.cli.output import Output
 from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, StorageError, StorageFault, WorkshopError
@@ -31,7 +31,8 @@ _STORAGE = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(verb: str = "") -> argparse.ArgumentParser:
+    """Understands every verb, or with `torrent` that one alone: it is to start without what packages need."""
     top = argparse.ArgumentParser(prog="icworkshop", description="Iron Curtain Workshop on the command line.")
     top.add_argument("--version", action="version", version=f"icworkshop {__version__}")
     common = argparse.ArgumentParser(add_help=False)
@@ -41,8 +42,11 @@ def parser() -> argparse.ArgumentParser:
     sourced = argparse.ArgumentParser(add_help=False)
     sourced.add_argument("--source", action="append", default=[], metavar="URL", help="a Workshop server; may repeat")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    packages.add_arguments(verbs, [common, sourced])
-    publish.add_arguments(verbs, [common, sourced])
+    if verb != "torrent":
+        from icworkshop_gui.cli import packages, publish
+
+        packages.add_arguments(verbs, [common, sourced])
+        publish.add_arguments(verbs, [common, sourced])
     torrent.add_arguments(verbs, [common])
     return top
 
@@ -80,7 +84,8 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(*words[:1]).parse_args(words)
     signal.signal(signal.SIGTERM, _terminated)
     logging.basicConfig(
         level=logging.DEBUG if arguments.verbose else logging.ERROR,

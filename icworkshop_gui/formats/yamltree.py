@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-import yaml
-
 from icworkshop_gui.core.errors import FormatError
 
 Tree = None | str | list["Tree"] | dict[str, "Tree"]
@@ -21,7 +19,6 @@ NODES_MAX = 1_000_000
 """Scalars, lists and maps in all."""
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _PLAIN = re.compile(r"[a-z][a-z0-9_/-]*", re.ASCII)
 _RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -36,6 +33,8 @@ def parse_yaml(data: bytes, *, size_max: int) -> Tree:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise FormatError("YAML that is not UTF-8") from error
+    import yaml  # here, for it takes 20 ms to load and most programs read no manifest
+
     try:
         return _build(text)
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -45,11 +44,14 @@ def parse_yaml(data: bytes, *, size_max: int) -> Tree:
 
 
 def _build(text: str) -> Tree:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     root: Tree = None
     documents = nodes = 0
     # The open containers from the outside in, each with the key that waits for its value.
     stack: list[tuple[list[Tree] | dict[str, Tree], str | None]] = []
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=loader):
         value: Tree
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1

@@ -2,12 +2,13 @@
 
 A name is resolved once, the addresses are checked, and the connection goes to one of those: a second look-up that
 answers differently (DNS rebinding) is never made.
+
+Loading this module loads aiohttp, which takes 0.2 CPU seconds: `RealNetwork` does so for the first request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,7 @@ from yarl import URL
 from icworkshop_gui.core.errors import RemoteProtocolError
 from icworkshop_gui.core.units import KIB
 from icworkshop_gui.engine.net.network import ForbiddenAddress
+from icworkshop_gui.engine.net.public_address import is_numeric, is_public
 
 REDIRECTS_MAX: Final = 5
 CHUNK: Final = 64 * KIB
@@ -32,23 +34,7 @@ CONNECT_TIMEOUT: Final = 10.0
 
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-def is_public(host: str) -> bool:
-    """Is this numeric address one of the open Internet, whatever it is wrapped in?"""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        # These lead to the IPv4 address inside them; behind NAT64 every IPv4 server looks like that.
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return address.is_global and not address.is_multicast
-
-
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class CheckedResolver(AbstractResolver):
@@ -214,15 +200,6 @@ class HttpClient:
                 auto_decompress=False,
             )
         return session
-
-
-def is_numeric(host: str) -> bool:
-    """Is this host an address rather than a name?"""
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True
 
 
 def _checked(url: str, *, base: URL | None = None) -> URL:

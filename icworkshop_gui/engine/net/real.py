@@ -6,16 +6,19 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from icworkshop_gui import __version__
 from icworkshop_gui.core.address import Endpoint, TransportKind
-from icworkshop_gui.engine.net.http import HttpBody, HttpClient, is_numeric
-from icworkshop_gui.engine.net.network import OnDatagram
+from icworkshop_gui.engine.net.network import HttpResponse, OnDatagram
+from icworkshop_gui.engine.net.public_address import is_numeric
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.net.tcp import BACKLOG, TcpAcceptor, TcpStream
 from icworkshop_gui.engine.net.transport_stream import TransportStream
 from icworkshop_gui.engine.net.udp import TransportUdpSocket, UdpSocket, bind_udp
+
+if TYPE_CHECKING:
+    from icworkshop_gui.engine.net.http import HttpClient
 
 USER_AGENT: Final = f"IronCurtainWorkshop/{__version__}"
 
@@ -32,7 +35,7 @@ class RealNetwork:
 
     def __init__(self, *, host: str = "") -> None:
         self._host = host
-        self._http = HttpClient(USER_AGENT)
+        self._http: HttpClient | None = None
 
     async def dial(self, endpoint: Endpoint, kind: TransportKind, timeout: float) -> Stream:
         if kind is not TransportKind.TCP:
@@ -99,11 +102,17 @@ class RealNetwork:
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
         allow_private: bool = False,
-    ) -> HttpBody:
+    ) -> HttpResponse:
+        if self._http is None:
+            # In a thread: what it loads takes longer than the loop may stand still.
+            client = await asyncio.to_thread(_http_client)
+            if self._http is None:  # else another request was as early
+                self._http = client
         return await self._http.get(url, headers=headers, timeout=timeout, allow_private=allow_private)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
 
 class TcpListener:
@@ -122,6 +131,13 @@ class TcpListener:
         for server in self._servers:
             server.close()
         self._acceptors, self._servers = [], []
+
+
+def _http_client() -> HttpClient:
+    """Loads aiohttp; a torrent without trackers and web seeds does without."""
+    from icworkshop_gui.engine.net.http import HttpClient
+
+    return HttpClient(USER_AGENT)
 
 
 def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:

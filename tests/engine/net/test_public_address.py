@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from icworkshop_gui.engine.net.http import is_public
+from icworkshop_gui.engine.net.public_address import is_public
 
 
 @pytest.mark.parametrize(
