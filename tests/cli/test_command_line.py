@@ -48,7 +48,8 @@ def test_the_life_of_a_package(server: Workshop, tmp_path: Path) -> None:
     assert code == 0, errors
     done = lines[-1]
     assert done["event"] == "done"
-    assert 0.99 * done["size"] <= done["from_peers"] + done["from_http"] <= done["size"] + 2 * 16384
+    # A lobby pays for speed: at the end what is late at a peer or the web server is asked of others too.
+    assert 0.99 * done["size"] <= done["from_peers"] + done["from_http"] <= 1.06 * done["size"]
     assert (Path(done["folder"]) / "assets" / "map.bin").read_bytes() == FILES["assets/map.bin"]
     code, lines, _ = cli("list", *where[:2])
     assert [(line["id"], line["damaged"]) for line in lines[:-1]] == [("mapsmith/delta", False)]
