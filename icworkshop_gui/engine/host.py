@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import random
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -30,6 +33,20 @@ STOP_SECONDS = 10.0
 """How long an orderly stop may take before the thread is left behind."""
 
 
+BEHIND = 5
+"""Steps of niceness between the engine's threads and the window's."""
+
+
+def stand_back() -> None:
+    """This thread, and those it starts from now on, let the others of the program go first. On Linux, where each
+    thread has a niceness of its own; elsewhere it belongs to the whole process, window included.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + BEHIND)
+
+
 class EngineHost:
     """An engine on a thread of its own; implements EngineFacade.
 
@@ -46,8 +63,12 @@ class EngineHost:
         listen_host: str | None = None,
         listen: bool = True,
         active: bool = True,
+        stands_back: bool = False,
     ) -> None:
-        """`active` False: transfers are known but none runs."""
+        """`active` False: transfers are known but none runs. `stands_back`: a window runs in this program, and goes
+        first where the system can tell threads apart.
+        """
+        self._stands_back = stands_back
         self._config = SessionConfig(
             data_dir=data_dir,
             sources=tuple(sources),
@@ -133,6 +154,8 @@ class EngineHost:
                 self._started.set_exception(error)
 
     async def _run(self) -> None:
+        if self._stands_back:
+            stand_back()
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         world = World(

@@ -78,6 +78,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
         sources=tuple(arguments.source),
         settings={"workshop.p2p.listen_port": "0"},
         listen_host="127.0.0.1",
+        stands_back=True,
     ).start()
     bridge = EngineBridge(engine)
     window = MainWindow(bridge)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from icworkshop_gui.core.units import MIB
 from icworkshop_gui.engine.api import commands as wish
 from icworkshop_gui.engine.api.events import TransferFinished, TransferStalled
 from icworkshop_gui.engine.api.snapshots import Reason, TransferState
+from icworkshop_gui.engine.host import BEHIND, EngineHost
 from icworkshop_gui.engine.net.incoming import PENDING_MAX
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.store import open_files
@@ -284,3 +287,16 @@ def _is_closed(sock: socket.socket) -> bool:
     except ConnectionError:
         pass
     return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere niceness belongs to the whole process")
+def test_the_engine_stands_back_behind_a_window(tmp_path: Path) -> None:
+    host = EngineHost(data_dir=tmp_path, listen=False, stands_back=True).start()
+    try:
+        engine = next(thread for thread in threading.enumerate() if thread.name == "icw-engine")
+        assert engine.native_id is not None
+        mine = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        assert os.getpriority(os.PRIO_PROCESS, engine.native_id) == min(19, mine + BEHIND)
+    finally:
+        host.close()
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == mine
