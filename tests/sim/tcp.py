@@ -49,7 +49,7 @@ class _Burst:
 
 
 class SimStream:
-    """One end of a connection. See `Stream`; passes `tests/contracts/test_stream.py`."""
+    """One end of a connection. See `Stream`."""
 
     kind = TransportKind.TCP
 
