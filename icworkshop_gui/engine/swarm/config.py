@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from icworkshop_gui.core.units import KIB, MIB
+from icworkshop_gui.engine.swarm.seed_choking import SeedChoking
 from icworkshop_gui.engine.swarm.webseed.config import WebSeedConfig
 
 
@@ -61,6 +62,8 @@ class SwarmConfig:
     """Seconds of a choker round."""
     optimistic_interval: float = 30.0
     """Seconds that the optimistic slot stays with one peer."""
+    seed_choking: SeedChoking = SeedChoking.BY_TURNS
+    """Whom we serve first while there is nothing to download; chosen by measurement (DECISIONS.md)."""
     max_unsolicited: int = 64
     """Blocks nobody asked for, after which their sender is dropped (late ones after a cancel do not count)."""
     max_chokes_per_minute: int = 30

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from icworkshop_gui.core.address import TransportKind
 from icworkshop_gui.engine.api.snapshots import PeerSnapshot
-from icworkshop_gui.engine.swarm.choker import ChokeView
 from icworkshop_gui.engine.swarm.peer import Peer
+from icworkshop_gui.engine.swarm.seed_choking import ChokeView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def choke_view(peer: Peer) -> ChokeView:
         taken_ever=peer.uploaded,
         flipped_at=peer.flipped_at,
         connected_at=peer.connected_at,
-        has_nothing=not peer.has,
+        progress=peer.progress,
         snubbed=peer.pipeline.snubbed,
     )
 
