@@ -247,6 +247,8 @@ class Outcome:
     dropped: int
     idle: float
     """Part of the seeds' line that was not used until the last piece had left them for the first time."""
+    starved: float
+    """The longest that a leecher who wanted something of a seed was choked by it, seconds."""
     trace: tuple[tuple[float, str, int], ...]
 
     @property
@@ -256,6 +258,10 @@ class Outcome:
     @property
     def median(self) -> float:
         return statistics.median(self.times)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.times)
 
     @property
     def ratio(self) -> float:
@@ -289,10 +295,12 @@ def swarm(
     seed: int = 1,
     config: SwarmConfig | None = None,
     stagger: float = 0.0,
+    leave: bool = False,
     timeout: float = 3600.0,
     prepare: Callable[[Scene], None] | None = None,
 ) -> Outcome:
-    """`n` leechers start at once (`stagger` seconds apart), all with tracker, and run until the last one has all."""
+    """`n` leechers start at once (`stagger` seconds apart), all with tracker, and run until the last one has all.
+    `leave`: each goes as soon as it has."""
     lines = [links] * n if isinstance(links, Link) else list(links)
     assert len(lines) == n
     source = seed_link or lines[0]
@@ -305,11 +313,18 @@ def swarm(
         givers = [await scene.host(f"seed{i}", source, have=None, config=config) for i in range(seeds)]
         await asyncio.sleep(2.0)
         began = loop.now
-        takers = []
+        takers: list[Actor] = []
+        watch = _Waits(givers)
+        tasks = [loop.create_task(watch.run())]
         for i in range(n):
             takers.append(await scene.host(f"leech{i}", lines[i], config=config))
+            if leave:
+                tasks.append(loop.create_task(_leaves(takers[-1])))
             await asyncio.sleep(stagger)
         await scene.finished(*takers, timeout=timeout)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         copies = sum(giver.host.up.carried for giver in givers) / (size * OVERHEAD)
         uploaded = {actor.name: actor.swarm.stats().uploaded for actor in scene.actors.values()}
         wasted = sum(taker.swarm.stats().wasted for taker in takers)
@@ -326,10 +341,38 @@ def swarm(
             ),
             dropped=sum(host.up.dropped + host.down.dropped for host in scene.wires.hosts.values()),
             idle=idle,
+            starved=watch.worst,
             trace=tuple(scene.trace),
         )
 
     return run_leaping(play())
+
+
+async def _leaves(actor: Actor) -> None:
+    await actor.done.wait()
+    await actor.stop()
+
+
+class _Waits:
+    """Looks each second at whom the seeds let wait."""
+
+    def __init__(self, givers: Sequence[Actor]) -> None:
+        self._givers = givers
+        self._since: dict[tuple[str, str], float] = {}
+        self.worst = 0.0
+
+    async def run(self) -> None:
+        while True:
+            now = sim_loop().now
+            waiting = {
+                (giver.name, peer.address)
+                for giver in self._givers
+                for peer in giver.swarm.peers()
+                if "u" in peer.flags  # it wants something and is choked
+            }
+            self._since = {pair: self._since.get(pair, now) for pair in sorted(waiting)}
+            self.worst = max([self.worst, *(now - since for since in self._since.values())])
+            await asyncio.sleep(1.0)
 
 
 def _idle(givers: Sequence[Actor], scene: Scene, began: float) -> float:
