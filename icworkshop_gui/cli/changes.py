@@ -6,18 +6,24 @@ from collections.abc import Iterator
 
 from icworkshop_gui.cli.output import Output, safe, size_text
 from icworkshop_gui.core.catalog import PackageId
-from icworkshop_gui.engine.api.changes import Change, ChangeKind, ChangeSet
+from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
 
-SIGNS = {ChangeKind.ADD: "+", ChangeKind.UPDATE: "↑", ChangeKind.DOWNGRADE: "↓", ChangeKind.KEEP: "="}
+SIGNS = {
+    ChangeKind.ADD: "+",
+    ChangeKind.UPDATE: "↑",
+    ChangeKind.DOWNGRADE: "↓",
+    ChangeKind.KEEP: "=",
+    ChangeKind.REMOVE: "-",
+}
 
 
-def show_changes(changes: ChangeSet, output: Output) -> None:
-    """Everything that would happen, and what it costs."""
+def show_changes(changes: ChangeSet, output: Output, **more: object) -> None:
+    """Everything that would happen, and what it costs; `more` for the last object."""
     for change in changes.changes:
         _object(change, output)
         if change.kind is not ChangeKind.KEEP:
             output.line(_line(change))
-    _total(changes, output)
+    _total(changes, output, **more)
 
 
 def show_tree(changes: ChangeSet, output: Output) -> None:
@@ -65,32 +71,70 @@ def _state(change: Change) -> str:
 
 def _line(change: Change) -> str:
     version = f"{change.before} → {change.ref.version}" if change.before else change.ref.version
-    why = f"  needed by {', '.join(map(str, change.needed_by))}" if change.needed_by else ""
-    sign = SIGNS[change.kind]
-    text = f"{sign} {change.ref.package!s:36} {version:18} {size_text(change.fetch):>9}  {safe(change.license)}{why}"
+    cost = f"frees {size_text(-change.disk)}" if change.kind is ChangeKind.REMOVE else size_text(change.fetch)
+    sign, why = SIGNS[change.kind], _why(change)
+    text = f"{sign} {change.ref.package!s:36} {version:18} {cost:>15}  {safe(change.license)}{why and '  '}{why}"
     if change.newer:
         text += f"\n    {change.newer} is there too, but does not go with the rest."
-    if change.withdrawn:
-        text += "\n    Its author has taken this version back."
     return text
+
+
+def _why(change: Change) -> str:
+    match change.why:
+        case Why.NEEDED:
+            return f"needed by {', '.join(map(str, change.needed_by))}"
+        case Why.NEEDS:
+            return f"needs {', '.join(map(str, change.needs))}"
+        case Why.UNUSED:
+            return "came along, nothing else needs it"
+        case Why.ASKED:
+            return ""
+
+
+def _caution(caution: Caution) -> str:
+    match caution.worry:
+        case Worry.WITHDRAWN:
+            return f"{caution.ref}: its author has taken this version back."
+        case Worry.LICENSE_CHANGED:
+            return f"{caution.ref}: the licence is another one; it was {safe(caution.detail) or 'not stated'}."
+        case Worry.LICENSE_LIMITS:
+            return f"{caution.ref}: {safe(caution.detail)} does not allow everything."
+        case Worry.BREAKS:
+            return f"{caution.ref} stays, but needs what goes."
+        case Worry.DISK:
+            return "The disk has no room for this. `icworkshop gc` may make some."
 
 
 def _object(change: Change, output: Output) -> None:
     output.object(
         event="change", kind=change.kind.value, id=str(change.ref.package), version=change.ref.version,
         before=change.before, title=change.title, license=change.license, size=change.size, fetch=change.fetch,
-        reused=change.reused, source=change.source, newer=change.newer,
-        needed_by=[str(package) for package in change.needed_by],
+        reused=change.reused, disk=change.disk, source=change.source, newer=change.newer, why=change.why.value,
+        needed_by=[str(package) for package in change.needed_by], needs=[str(package) for package in change.needs],
         withdrawn=change.withdrawn,
     )  # fmt: skip
 
 
-def _total(changes: ChangeSet, output: Output) -> None:
+def _total(changes: ChangeSet, output: Output, **more: object) -> None:
+    for caution in changes.cautions:
+        output.object(
+            event="caution", worry=caution.worry.value, ref=str(caution.ref or ""), detail=caution.detail,
+            message=_caution(caution),
+        )  # fmt: skip
+        output.line(f"! {_caution(caution)}")
     output.object(
-        event="done", changes=len(changes.coming), fetch=changes.fetch, reused=changes.reused, size=changes.size
-    )
+        event="done", changes=len(changes.coming) + len(changes.going), fetch=changes.fetch, reused=changes.reused,
+        size=changes.size, disk=changes.disk, disk_free=changes.disk_free,
+        **more,
+    )  # fmt: skip
     if changes.coming:
         rest = f"; {size_text(changes.reused)} are here already" if changes.reused else ""
-        output.line(f"{size_text(changes.fetch)} to fetch for {len(changes.coming)} packages{rest}.")
-    else:
+        output.line(f"{size_text(changes.fetch)} to fetch for {_packages(len(changes.coming))}{rest}.")
+    if changes.going:
+        output.line(f"Removing {_packages(len(changes.going))} frees {size_text(-changes.disk)}.")
+    if not changes.coming and not changes.going:
         output.line("Nothing to do: all of it is here.")
+
+
+def _packages(number: int) -> str:
+    return f"{number} package{'' if number == 1 else 's'}"

@@ -23,6 +23,7 @@ from icworkshop_gui.engine.api.commands import (
     InstallLocked,
     Pin,
     PlanInstall,
+    PlanRemove,
     PlanUpdate,
     RemovePackage,
     Search,
@@ -244,21 +245,19 @@ def update(arguments: argparse.Namespace, output: Output) -> int:
                 event="plan", id=str(plan.installed.package), installed=plan.installed.version,
                 version=plan.ref.version, size=plan.size, to_fetch=plan.to_fetch, here=plan.here,
             )  # fmt: skip
-            if plan.ref != plan.installed:
-                output.line(
-                    f"{plan.installed} → {plan.ref.version}: {size_text(plan.to_fetch)} to fetch, "
-                    f"{size_text(plan.here)} already here"
-                )
-            elif arguments.packages:
+            if plan.ref == plan.installed and arguments.packages:
                 output.line(f"{plan.installed} is up to date.")
         newer = [plan.ref for plan in plans if plan.ref != plan.installed]
         if not newer and not arguments.packages:
             output.line("Everything is up to date.")
-        if newer and not arguments.dry_run:
-            wishes = tuple((ref.package, ref.version) for ref in newer)
-            _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))), output)
+        wishes = tuple((ref.package, ref.version) for ref in newer)
+        total = {"updates": len(newer), "to_fetch": sum(plan.to_fetch for plan in plans)}
+        if not newer:
+            output.object(event="done", **total)
+        elif arguments.dry_run:
+            show_changes(opened.ask(PlanInstall(wishes)), output, **total)
         else:
-            output.object(event="done", updates=len(newer), to_fetch=sum(plan.to_fetch for plan in plans))
+            _fetch(opened, opened.ask(InstallAll(wishes, Tier.from_slug(arguments.tier))), output)
     return 0
 
 
@@ -314,12 +313,18 @@ def _installed(opened: Shell, wanted: PackageId, version: str) -> PackageRef:
 
 def remove(arguments: argparse.Namespace, output: Output) -> int:
     with engine(arguments, output) as opened:
-        for wanted, version in arguments.packages:
-            ref = _installed(opened, wanted, version)
-            freed = opened.view.library[ref].unique
-            opened.ask(RemovePackage(ref, force=arguments.force))
-            output.object(event="done", id=str(ref.package), version=ref.version, freed=freed)
-            output.line(f"{ref} is removed; that frees {size_text(freed)}.")
+        refs = tuple(_installed(opened, wanted, version) for wanted, version in arguments.packages)
+        changes = opened.ask(PlanRemove(refs))
+        if not arguments.all:
+            changes = opened.ask(PlanRemove(refs, tuple(item.ref for item in changes.going if item.ref not in refs)))
+        if arguments.dry_run:
+            show_changes(changes, output)
+            return 0
+        for change in changes.going:
+            freed = opened.view.library[change.ref].unique
+            opened.ask(RemovePackage(change.ref, force=arguments.force or arguments.all))
+            output.object(event="done", id=str(change.ref.package), version=change.ref.version, freed=freed)
+            output.line(f"{change.ref} is removed; that frees {size_text(freed)}.")
     return 0
 
 
@@ -428,7 +433,9 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
 
     verb = verbs.add_parser("remove", parents=common, help="take packages out of the library")
     verb.add_argument("packages", type=package, nargs="+", metavar="PUBLISHER/NAME[@VERSION]")
+    verb.add_argument("--all", action="store_true", help="with what needs them and what came along with them")
     verb.add_argument("--force", action="store_true", help="even when another package needs it")
+    verb.add_argument("--dry-run", action="store_true", help="only say what would change")
     verb.set_defaults(run=remove)
 
     verb = verbs.add_parser("verify", parents=common, help="hash every installed file; without names: all packages")

@@ -82,6 +82,17 @@ class Conflict(WorkshopError):
     """It is there already, or contradicts what is there."""
 
 
+class VersionConflict(Conflict):
+    """Versions that do not go together. The message holds all of it; the parts are for who shows them apart."""
+
+    def __init__(self, message: str, *, headline: str, chains: tuple[str, ...], helps: tuple[str, ...]) -> None:
+        """`chains`: how each side comes to what it needs. `helps`: what would help."""
+        super().__init__(message)
+        self.headline = headline
+        self.chains = chains
+        self.helps = helps
+
+
 class IntegrityError(WorkshopError):
     """Bytes arrived, were checked, and are not what the registry promised."""
 

@@ -16,6 +16,7 @@ from icworkshop_gui.engine.api.events import PackageRemoved
 from icworkshop_gui.engine.api.snapshots import Hold, LibraryEntry
 from icworkshop_gui.engine.keeping import Holding, Terms, expired, holds, unused, wanted
 from icworkshop_gui.engine.planning import Installed
+from icworkshop_gui.engine.reviewing import Here
 from icworkshop_gui.formats.manifest import Manifest
 from icworkshop_gui.store.package_record import PackageRecord
 from icworkshop_gui.store.sweep import free, leftovers, sweep
@@ -68,7 +69,7 @@ class Library:
         self._records, self._unique = await self._session.in_disk(read)
         self._manifests = {ref: manifest for ref, manifest in self._manifests.items() if ref in self._records}
         self._needed = self._needs()
-        self._hold = holds(self._holdings())
+        self._hold = holds(self.holdings())
         self._session.publisher.touch_library()
 
     async def stop(self) -> None:
@@ -96,6 +97,19 @@ class Library:
                 dependencies=() if manifest is None else manifest.dependencies,
                 features=() if manifest is None else manifest.features,
             )
+
+    def facts(self) -> dict[PackageRef, Here]:
+        """What a review tells of each."""
+        found = {}
+        for ref in self.refs():
+            record, manifest = self._records[ref], self._manifests.get(ref)
+            title = record.facts.get("title") or str(ref)
+            if manifest is None:
+                found[ref] = Here(title, size=record.size)
+            else:
+                needs = tuple(need.package for need in manifest.dependencies if not need.optional)
+                found[ref] = Here(title, manifest.license, sum(file.size for file in manifest.files), needs)
+        return found
 
     def checksums(self) -> dict[PackageRef, str]:
         """SHA-256 of every installed package, hex."""
@@ -161,7 +175,8 @@ class Library:
 
     # --- keeping ---------------------------------------------------------------------------------
 
-    def _holdings(self) -> list[Holding]:
+    def holdings(self) -> list[Holding]:
+        """As the rules of what stays see them."""
         return [
             Holding(
                 ref=ref,
@@ -207,7 +222,7 @@ class Library:
     async def clean_up(self, *, dry_run: bool) -> CleanUpReport:
         """Remove for good what came along and nothing needs, what came for a while that is over, and left-overs."""
         store, now = self._session.store, self._session.world.clock.wall()
-        library = self._holdings()
+        library = self.holdings()
         refs = self._idle((*unused(library), *self._expired(library, now)))
 
         def cost() -> tuple[list[int], int]:
@@ -224,7 +239,7 @@ class Library:
 
     async def expire(self) -> None:
         """Remove what came for a while that is over, or for which there is no room any more."""
-        library = self._holdings()
+        library = self.holdings()
         for ref in self._idle(self._expired(library, self._session.world.clock.wall())):
             log.info("event=expired ref=%s", ref)
             await self._remove_for_good(ref)

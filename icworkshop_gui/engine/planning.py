@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from icworkshop_gui.core.catalog import Dependency, Features, PackageDetail, PackageId, PackageRef, Release, version_key
-from icworkshop_gui.core.errors import Conflict, NotFound, RegistryError
+from icworkshop_gui.core.errors import NotFound, RegistryError, VersionConflict
 from icworkshop_gui.formats.ranges import Requirement
 from icworkshop_gui.registry.resolver import (
     Candidate,
@@ -113,7 +113,7 @@ class Planner:
             solution: Solution = await self._answer(Resolver(roots, locked, platform=self._platform).run())
         except (Unsolvable, CyclicDependencies, TooLarge) as problem:
             why: Explanation = await self._answer(explain(problem, roots, locked, platform=self._platform))
-            raise Conflict(str(why)) from None
+            raise VersionConflict(str(why), headline=why.headline, chains=why.chains, helps=why.helps) from None
         return Plan(
             tuple(self._step(package, candidate) for package, candidate in solution.chosen.items()),
             solution.needs,

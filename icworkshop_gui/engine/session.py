@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from icworkshop_gui.core.catalog import PackageId, PackageRef
+from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
-from icworkshop_gui.core.ids import BlobId, PeerId, TransferId
+from icworkshop_gui.core.ids import PeerId, TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as wish
-from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
@@ -46,7 +45,7 @@ from icworkshop_gui.engine.net.network import Listener
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
-from icworkshop_gui.engine.reviewing import review
+from icworkshop_gui.engine.reviews import Reviews
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
@@ -150,6 +149,7 @@ class Session:
         self.transfers = Transfers(self)
         self.library = Library(self)
         self.updates = Updates(self)
+        self.reviews = Reviews(self)
         self._gate = HandshakeGate(self._on_handshake)
         self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
@@ -387,7 +387,9 @@ class Session:
             case wish.InstallLocked(data, tier):
                 return await self.transfers.install_locked(LockFile.parse(data), tier)
             case wish.PlanInstall(packages):
-                return await self._review(packages)
+                return await self.reviews.of_install(packages)
+            case wish.PlanRemove(refs, keep):
+                return await self.reviews.of_removal(refs, keep)
             case wish.PlanUpdate(package, version):
                 return await self.updates.plan(package, version)
             case wish.AddTorrent():
@@ -458,13 +460,6 @@ class Session:
             case _:
                 raise UserError(f"This engine does not know {type(command).__name__}.")
         return None
-
-    async def _review(self, packages: Sequence[tuple[PackageId, str]]) -> ChangeSet:
-        async def here(blobs: Iterable[BlobId]) -> set[BlobId]:
-            return await self.in_disk(lambda: self.store.blobs.known(blobs))
-
-        plan = await self.transfers.plan(packages)
-        return await review(plan, self.catalog, self.library.refs(), here)
 
     def _change_setting(self, key: str, value: str) -> None:
         self.settings.set(key, value)

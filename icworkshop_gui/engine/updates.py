@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
-from icworkshop_gui.core.catalog import PackageId, PackageRef, version_key
+from icworkshop_gui.core.catalog import PackageId, PackageRef, Release, version_key
 from icworkshop_gui.core.errors import NotFound
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api.commands import UpdatePlan
@@ -56,6 +56,13 @@ class Updates:
         release = detail.release
         if release.ref == installed or (not version and not _is_newer(release.ref, installed)):
             return UpdatePlan(installed=installed, ref=installed, size=0, to_fetch=0, here=0)
+        to_fetch, here = await self.measure(release, source)
+        self._known[installed] = release.ref, to_fetch
+        self._session.publisher.touch_entry(installed)
+        return UpdatePlan(installed=installed, ref=release.ref, size=release.size, to_fetch=to_fetch, here=here)
+
+    async def measure(self, release: Release, source: str) -> tuple[int, int]:
+        """Bytes of it that an installation would fetch now, and those that are here. NotFound, RegistryError."""
         session = self._session
         record = TransferRecord(
             id=TransferId("measured"),
@@ -68,10 +75,7 @@ class Updates:
         disk = session.world.disk
         content = await session.in_disk(lambda: PackageContent(session.store, record, session.catalog, disk))
         await content.prepare()
-        to_fetch, here = await content.measure(partial(run_job, disk))
-        self._known[installed] = release.ref, to_fetch
-        session.publisher.touch_entry(installed)
-        return UpdatePlan(installed=installed, ref=release.ref, size=release.size, to_fetch=to_fetch, here=here)
+        return await content.measure(partial(run_job, disk))
 
     def _installed(self, package: PackageId) -> PackageRef:
         """The newest that is here."""

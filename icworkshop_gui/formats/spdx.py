@@ -45,3 +45,8 @@ def is_license_expression(text: str) -> bool:
         is_exception = previous == "WITH"
         previous = token
     return depth == 0 and previous != "(" and previous not in _OPERATORS
+
+
+def has_limits(text: str) -> bool:
+    """Does a Creative Commons licence in it forbid to use it for money (NC) or to change it (ND)?"""
+    return any(not {"NC", "ND"}.isdisjoint(token.split("-")) for token in text.split() if token.startswith("CC-"))

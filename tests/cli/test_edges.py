@@ -105,6 +105,24 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(server: Workshop, 
     assert cli("list", *here)[1] == [{"event": "done", "total": 0}]
 
 
+def test_what_a_removal_takes_along(server: Workshop, tmp_path: Path) -> None:
+    here = ("--data-dir", tmp_path, "--source", server.url)
+    assert plain("install", "mapsmith/dunes", *here).returncode == 0
+
+    alone = plain("remove", "mapsmith/base", "--dry-run", *here).stdout.splitlines()
+    assert [line.split()[:2] for line in alone[:1]] == [["-", "mapsmith/base"]]
+    assert "! mapsmith/dunes@1.0.0 stays, but needs what goes." in alone
+    _, lines, _ = cli("remove", "mapsmith/base", "--all", "--dry-run", *here)
+    assert [(line["kind"], line["id"], line["why"]) for line in lines if line["event"] == "change"] == [
+        ("remove", "mapsmith/dunes", "needs"),
+        ("remove", "mapsmith/base", "asked"),
+    ]
+    assert lines[-1]["disk"] < 0
+
+    assert plain("remove", "mapsmith/dunes", "--all", *here).returncode == 0
+    assert cli("list", *here)[1] == [{"event": "done", "total": 0}]
+
+
 def test_the_tree_of_a_package(server: Workshop, tmp_path: Path) -> None:
     here = ("--data-dir", tmp_path, "--source", server.url)
     assert plain("install", "mapsmith/base@1.0.0", *here).returncode == 0

@@ -18,7 +18,52 @@ class ChangeKind(StrEnum):
     UPDATE = "update"
     DOWNGRADE = "downgrade"
     KEEP = "keep"
-    """Needed, and here already."""
+    """Here already; needed, or kept although what it needs goes."""
+    REMOVE = "remove"
+
+
+class Why(StrEnum):
+    """Why a package is in a change set."""
+
+    ASKED = "asked"
+    NEEDED = "needed"
+    """Another of the set needs it: `needed_by`."""
+    NEEDS = "needs"
+    """It cannot do without what goes: `needs`."""
+    UNUSED = "unused"
+    """It came along with what goes, and nothing else needs it."""
+
+
+class Worry(StrEnum):
+    """What a player should know before agreeing."""
+
+    WITHDRAWN = "withdrawn"
+    """The author took this version back."""
+    LICENSE_CHANGED = "license_changed"
+    """`detail`: the licence of what is installed."""
+    LICENSE_LIMITS = "license_limits"
+    """`detail`: the licence, which does not allow everything (not for money, or not changed)."""
+    BREAKS = "breaks"
+    """It stays, and what it needs goes."""
+    DISK = "disk"
+    """The disk has no room for it. Of no package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """One such thing about one package."""
+
+    worry: Worry
+    ref: PackageRef | None = None
+    detail: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Should nobody agree without having read it?"""
+        return self.worry is not Worry.LICENSE_LIMITS
+
+
+COMING = frozenset({ChangeKind.ADD, ChangeKind.UPDATE, ChangeKind.DOWNGRADE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +79,48 @@ class Change:
     size: int = 0
     """Bytes of the package."""
     reused: int = 0
-    """Bytes of its files that are in the store already, or come with a package before it."""
+    """Bytes of it that are on this computer already, or come with a package before it."""
     source: str = ""
     """Base URL of the Workshop server that it comes from; empty for KEEP."""
+    why: Why = Why.ASKED
     needed_by: tuple[PackageId, ...] = ()
-    """Packages of this change set that need it; empty: the player asked for it."""
+    """Packages of this change set that need it."""
+    needs: tuple[PackageId, ...] = ()
+    """What goes, and it cannot do without."""
     newer: str = ""
     """A newer version, which does not go with the rest."""
     withdrawn: bool = False
     """Its author took it back; it is used because it is installed or was asked for by its number."""
+    disk: int = 0
+    """Bytes that the disk holds more afterwards; below 0: fewer."""
 
     @property
     def fetch(self) -> int:
         """Bytes to fetch."""
-        return 0 if self.kind is ChangeKind.KEEP else max(0, self.size - self.reused)
+        return max(0, self.size - self.reused) if self.kind in COMING else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSet:
-    """What is needed before what needs it."""
+    """What comes stands after what it needs, what goes before it."""
 
     changes: tuple[Change, ...]
+    cautions: tuple[Caution, ...] = ()
+    disk_free: int = 0
+    """Bytes that are free where the store is, before anything of this."""
 
     @property
     def coming(self) -> tuple[Change, ...]:
-        return tuple(change for change in self.changes if change.kind is not ChangeKind.KEEP)
+        return tuple(change for change in self.changes if change.kind in COMING)
+
+    @property
+    def going(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.kind is ChangeKind.REMOVE)
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the disk holds more afterwards; below 0: fewer."""
+        return sum(change.disk for change in self.changes)
 
     @property
     def size(self) -> int:

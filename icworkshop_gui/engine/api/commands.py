@@ -78,6 +78,16 @@ class PlanInstall(Command[ChangeSet]):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRemove(Command[ChangeSet]):
+    """What removing these would change: what needs them goes too, and what came along with them. Changes nothing.
+    `keep`: of that, what stays all the same. NotFound.
+    """
+
+    refs: tuple[PackageRef, ...]
+    keep: tuple[PackageRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InstallAll(Command[tuple[TransferId, ...]]):
     """As Install, for several whose versions are chosen together. The ids of those that were asked for, in order."""
 
