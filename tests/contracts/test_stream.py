@@ -121,6 +121,10 @@ Run = Callable[[Callable[[Stream, Stream], Awaitable[None]]], None]
 
 PATTERN = bytes(range(256)) * 4096
 
+BACKLOG = 16 * 1024
+TAKEN = 512 * 1024
+"""Bytes that a system takes of a write at most: the backlog, and what the other end has room for."""
+
 
 def test_both_ends_know_who_they_are(run: Run) -> None:
     async def body(ours: Stream, theirs: Stream) -> None:
@@ -159,6 +163,21 @@ def test_more_than_the_system_takes_at_once_arrives_whole(run: Run) -> None:
         assert ours.unsent == 0
         await until(lambda: here.writable_calls > 0)
         assert here.writable_calls == 1
+
+    run(body)
+
+
+def test_a_small_backlog_is_kept_and_all_of_it_leaves(run: Run) -> None:
+    async def body(ours: Stream, theirs: Stream) -> None:
+        here = Recorder(ours)
+        ours.set_backlog(BACKLOG)
+        ours.write([PATTERN])
+        assert ours.unsent >= len(PATTERN) - TAKEN
+        there = Recorder(theirs)
+        await until(lambda: here.writable_calls == 1)
+        assert ours.unsent <= BACKLOG // 4
+        await until(lambda: len(there.got) == len(PATTERN), 20)
+        assert there.got == PATTERN
 
     run(body)
 

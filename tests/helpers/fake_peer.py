@@ -21,7 +21,7 @@ from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.net.network import HttpResponse
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, StreamHandler
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, StreamHandler
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.swarm import Swarm
 from icworkshop_gui.engine.world import World
@@ -126,6 +126,7 @@ class PairedStream:
         self._ended: tuple[Exception | None] | None = None
         self._told = False
         self._was_high = False
+        self._low_water = LOW_WATER
 
     @property
     def unsent(self) -> int:
@@ -140,9 +141,12 @@ class PairedStream:
             return
         for chunk in chunks:
             self._outbox += chunk
-        self._was_high |= len(self._outbox) > LOW_WATER
+        self._was_high |= len(self._outbox) > self._low_water
         if not self.held:
             self.flush()
+
+    def set_backlog(self, count: int) -> None:
+        self._low_water = count // LOW_SHARE
 
     def flush(self) -> None:
         """What was held leaves."""

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from icworkshop_gui.core.address import Endpoint
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer
+from icworkshop_gui.engine.net.stream import Buffer
 from tests.helpers.fake_peer import PairedStream
 
 QUANTUM = 16 * 1024
@@ -78,7 +78,7 @@ class SentDown(PairedStream):
             if len(chunk):
                 self._chunks.append(memoryview(bytes(chunk)))
                 self.waiting += len(chunk)
-        self._was_high |= self.unsent > LOW_WATER
+        self._was_high |= self.unsent > self._low_water
         if self.waiting:
             self.line.wake(self)
 
@@ -102,6 +102,6 @@ class SentDown(PairedStream):
         if self.other is not None:
             self.other._line.append(data)
             loop.call_later(self._delay, self.other._arrive)
-        if self._was_high and self.unsent <= LOW_WATER and self._handler is not None:
+        if self._was_high and self.unsent <= self._low_water and self._handler is not None:
             self._was_high = False
             loop.call_soon(self._handler.writable)

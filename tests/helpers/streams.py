@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from icworkshop_gui.core.address import Endpoint, TransportKind
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, Stream, StreamHandler
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, Stream, StreamHandler
 
 
 class Recorder:
@@ -69,12 +69,14 @@ class MemoryStream:
         self._handler: StreamHandler | None = None
         self._inbox: deque[bytes] = deque()
         self._waiting = 0
+        self._window = MEMORY_WINDOW
+        self._low_water = LOW_WATER
         self._paused = self._closing = self._finished = self._eof = self._was_high = self._scheduled = False
         self._error: Exception | None = None
 
     @property
     def unsent(self) -> int:
-        return 0 if self._finished else max(0, self.peer._waiting - MEMORY_WINDOW)
+        return 0 if self._finished else max(0, self.peer._waiting - self._window)
 
     def start(self, handler: StreamHandler) -> None:
         self._handler = handler
@@ -88,8 +90,11 @@ class MemoryStream:
             return
         self.peer._inbox.append(data)
         self.peer._waiting += len(data)
-        self._was_high = self._was_high or self.unsent > LOW_WATER
+        self._was_high = self._was_high or self.unsent > self._low_water
         self.peer._soon()
+
+    def set_backlog(self, count: int) -> None:
+        self._window, self._low_water = min(MEMORY_WINDOW, count), count // LOW_SHARE
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -138,7 +143,7 @@ class MemoryStream:
             self._finish(None)
 
     def _tell_writable(self) -> None:
-        if self._was_high and self.unsent <= LOW_WATER:
+        if self._was_high and self.unsent <= self._low_water:
             self._was_high = False
             if self._handler is not None and not self._closing and not self._finished:
                 self._handler.writable()

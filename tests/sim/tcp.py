@@ -3,7 +3,8 @@
 Modelled after RFC 5681 and RFC 9438 (CUBIC in its TCP-friendly region, which is where lines of this size stay): slow
 start that ends at a loss or when the round trip grows (RFC 9406, HyStart++ without its second phase), one cut to 0.7
 per window of losses, resends after a round trip, time-outs that double. The sender's system takes twice the
-congestion window, at least 64 KiB, as Linux' automatic send buffers do; what it has not taken is `unsent`.
+congestion window, at least 64 KiB, as Linux' automatic send buffers do, and of what it cannot send yet no more than
+the backlog (TCP_NOTSENT_LOWAT); what it has not taken is `unsent`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 from icworkshop_gui.core.address import Endpoint, TransportKind
 from icworkshop_gui.core.units import KIB
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, StreamHandler
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, StreamHandler
 from tests.sim.links import HEADERS, MSS, Host, Wires
 
 BURST: Final = 4 * MSS
@@ -64,6 +65,8 @@ class SimStream:
         # Sending
         self._queue: deque[Buffer] = deque()
         self._queued = 0
+        self._backlog: float = float("inf")
+        self._low_water = LOW_WATER
         self._again: deque[_Burst] = deque()
         self._in_flight = 0
         self._window: float = INITIAL_WINDOW
@@ -91,8 +94,10 @@ class SimStream:
 
     @property
     def unsent(self) -> int:
-        taken = max(SEND_BUFFER_MIN, 2 * int(self._window))
-        return 0 if self._finished else max(0, self._queued + self._in_flight - taken)
+        if self._finished:
+            return 0
+        taken = min(max(SEND_BUFFER_MIN, 2 * int(self._window)), self._in_flight + self._backlog)
+        return max(0, int(self._queued + self._in_flight - taken))
 
     def start(self, handler: StreamHandler) -> None:
         self._handler = handler
@@ -107,8 +112,11 @@ class SimStream:
             if len(chunk):
                 self._queue.append(chunk)
                 self._queued += len(chunk)
-        self._was_high = self._was_high or self.unsent > LOW_WATER
+        self._was_high = self._was_high or self.unsent > self._low_water
         self._push()
+
+    def set_backlog(self, count: int) -> None:
+        self._backlog, self._low_water = count, count // LOW_SHARE
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -219,7 +227,7 @@ class SimStream:
             self._farewell()
 
     def _tell_writable(self) -> None:
-        if self._was_high and self.unsent <= LOW_WATER:
+        if self._was_high and self.unsent <= self._low_water:
             self._was_high = False
             if self._handler is not None and not self._closing and not self._finished:
                 self._handler.writable()

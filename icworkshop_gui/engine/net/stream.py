@@ -11,8 +11,10 @@ from icworkshop_gui.core.units import KIB
 Buffer = bytes | bytearray | memoryview
 
 LOW_WATER: Final = 128 * KIB
-"""Bytes unsent at which `writable` is called, once they have been more: enough that the line does not run dry
-before the next batch of blocks is read."""
+"""Bytes unsent at which `writable` is called, once they have been more, unless `set_backlog` says otherwise."""
+
+LOW_SHARE: Final = 4
+"""`writable` is called at this part of the backlog."""
 
 
 class StreamHandler(Protocol):
@@ -27,7 +29,7 @@ class StreamHandler(Protocol):
         ...
 
     def writable(self) -> None:
-        """What waits to be sent fell to `LOW_WATER`. Not called while it never rose above."""
+        """What waits to be sent fell to the low water mark. Not called while it never rose above."""
         ...
 
     def closed(self, error: Exception | None) -> None:
@@ -61,6 +63,11 @@ class Stream(Protocol):
 
         The chunks must not change afterwards: they may be sent later.
         """
+        ...
+
+    def set_backlog(self, count: int) -> None:
+        """Let about `count` bytes wait for the line in the system's own buffer, where it can be told (it takes
+        megabytes otherwise), and call `writable` once `unsent` is down to a quarter of that."""
         ...
 
     def pause_reading(self) -> None: ...

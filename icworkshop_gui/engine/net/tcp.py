@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from icworkshop_gui.core.address import Endpoint, TransportKind
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, StreamHandler
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, StreamHandler
 
 logger = logging.getLogger("icw.net.tcp")
 
@@ -39,6 +39,19 @@ BACKLOG: Final = 128
 
 _DISCARD: Final = memoryview(bytearray(65536))
 
+_NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
+
+def limit_unsent(sock: socket.socket, count: int) -> None:
+    """Have the system take no more than about `count` bytes that it cannot send yet (Linux and macOS; elsewhere its
+    buffer stays as it is)."""
+    if _NOTSENT_LOWAT is not None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, count)
+        except OSError:
+            # Only latency is lost; a socket that is dead says so at the next write.
+            pass
+
 
 class TcpStream:
     """One TCP connection. See `Stream`."""
@@ -56,6 +69,7 @@ class TcpStream:
         self._handler: StreamHandler | None = None
         self._queue: deque[Buffer] = deque()
         self._queued = 0
+        self._low_water = LOW_WATER
         self._was_high = False
         self._watching_reads = False
         self._watching_writes = False
@@ -97,6 +111,10 @@ class TcpStream:
                 self._watch_writes()
                 return
             sent -= size
+
+    def set_backlog(self, count: int) -> None:
+        self._low_water = count // LOW_SHARE
+        limit_unsent(self._sock, count)
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -170,7 +188,7 @@ class TcpStream:
     def _enqueue(self, chunks: Sequence[Buffer]) -> None:
         self._queue.extend([chunk for chunk in chunks if len(chunk)])
         self._queued += sum(map(len, chunks))
-        if self._queued > LOW_WATER:
+        if self._queued > self._low_water:
             self._was_high = True
 
     def _on_writable(self) -> None:
@@ -194,7 +212,7 @@ class TcpStream:
             if self._closing:
                 self._shut_down()
                 return
-        if self._was_high and self._queued <= LOW_WATER:
+        if self._was_high and self._queued <= self._low_water:
             self._was_high = False
             if self._handler is not None and not self._closing:
                 self._handler.writable()

@@ -11,7 +11,7 @@ from icworkshop_gui.core.clock import Clock
 from icworkshop_gui.core.units import KIB
 from icworkshop_gui.engine.net.classes import classes_of, header_of
 from icworkshop_gui.engine.net.limiter import QUANTUM, Limiter
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, Stream, StreamHandler
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, Stream, StreamHandler
 
 INNER_MAX: Final = 256 * KIB
 """Bytes unsent in the transport above which nothing more is handed to it: there a limit no longer reaches them."""
@@ -33,6 +33,7 @@ class ThrottledStream:
         self._down = down.budget(self._resume, classes=classes, header=header)
         self._queue: deque[Buffer] = deque()
         self._queued = 0
+        self._low_water = LOW_WATER
         self._was_high = False
         self._paused_by_user = False
         self._paused_by_limit = False
@@ -67,8 +68,12 @@ class ThrottledStream:
             self._queue.extend(chunk for chunk in chunks if len(chunk))
             self._queued += sum(len(chunk) for chunk in chunks)
             self._pump()
-        if self.unsent > LOW_WATER:
+        if self.unsent > self._low_water:
             self._was_high = True
+
+    def set_backlog(self, count: int) -> None:
+        self._low_water = count // LOW_SHARE
+        self._inner.set_backlog(count)
 
     def pause_reading(self) -> None:
         self._paused_by_user = True
@@ -154,7 +159,7 @@ class ThrottledStream:
         return chunks
 
     def _tell_writable(self) -> None:
-        if self._was_high and not self._closed and self.unsent <= LOW_WATER:
+        if self._was_high and not self._closed and self.unsent <= self._low_water:
             self._was_high = False
             if self._handler is not None:
                 self._handler.writable()

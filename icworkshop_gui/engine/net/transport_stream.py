@@ -8,8 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 
 from icworkshop_gui.core.address import Endpoint, TransportKind
-from icworkshop_gui.engine.net.stream import LOW_WATER, Buffer, StreamHandler
-from icworkshop_gui.engine.net.tcp import LINGER
+from icworkshop_gui.engine.net.stream import LOW_SHARE, LOW_WATER, Buffer, StreamHandler
+from icworkshop_gui.engine.net.tcp import LINGER, limit_unsent
 
 logger = logging.getLogger("icw.net.tcp")
 
@@ -27,6 +27,7 @@ class TransportStream(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._handler: StreamHandler | None = None
         self._lent: memoryview | None = None
+        self._low_water = LOW_WATER
         self._was_high = False
         self._paused = False
         self._closing = False
@@ -50,8 +51,14 @@ class TransportStream(asyncio.BufferedProtocol):
             return
         # One joined copy: these loops take one buffer at a time, and a call for each chunk costs more.
         self._transport.write(b"".join(chunks))
-        if self.unsent > LOW_WATER:
+        if self.unsent > self._low_water:
             self._was_high = True
+
+    def set_backlog(self, count: int) -> None:
+        self._low_water = count // LOW_SHARE
+        if self._transport is not None and not self._finished:
+            self._transport.set_write_buffer_limits(high=self._low_water, low=self._low_water)
+            limit_unsent(self._transport.get_extra_info("socket"), count)
 
     def pause_reading(self) -> None:
         self._paused = True
@@ -100,7 +107,7 @@ class TransportStream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=LOW_WATER, low=LOW_WATER)
+        transport.set_write_buffer_limits(high=self._low_water, low=self._low_water)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         address = transport.get_extra_info("peername")
         self.endpoint = Endpoint.of(address[0], address[1])

@@ -17,6 +17,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.net.stream import Buffer, Stream
 from icworkshop_gui.engine.swarm.availability import Availability
+from icworkshop_gui.engine.swarm.backlog import Backlog
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.picker import PickView, PiecePicker
@@ -26,7 +27,6 @@ from icworkshop_gui.engine.swarm.rates import RateMeter
 from icworkshop_gui.engine.swarm.requests import Pipeline
 from icworkshop_gui.engine.swarm.scoring import PeerScore
 from icworkshop_gui.engine.swarm.uploads import UploadQueue
-from icworkshop_gui.wire.peer.codec import BlockTuple
 from icworkshop_gui.wire.peer.extensions.handshake import ExtensionHandshake
 from icworkshop_gui.wire.peer.messages import (
     AllowedFast,
@@ -132,6 +132,7 @@ class Peer:
         self.pipeline = Pipeline(now, side.config)
         self.view = PickView(key=key, allowed=0)
         self.uploads = UploadQueue(side.tracker.geometry.piece_length, side.config.max_upload_queue)
+        self.backlog = Backlog(now)
         self.gone = False
         self.hungry = False
         """It could take more requests than the picker had for it."""
@@ -163,14 +164,6 @@ class Peer:
         """Wall clock seconds."""
         self.settled = 0
         """`uploaded` up to which its holder's budget is charged."""
-        # For the uploader
-        self.reading: list[BlockTuple] = []
-        """Requests whose blocks are being read from disk."""
-        self.ready: list[Buffer] = []
-        """Read and framed, not written yet."""
-        self.ready_bytes = 0
-        self.upload_epoch = 0
-        """Grows when the peer is choked: what was read before is not for it any more."""
         self._fast_mask = 0
         """Pieces that may be asked for while choked (BEP 6)."""
         self._refused_mask = 0
@@ -223,6 +216,7 @@ class Peer:
 
     def begin(self, leftover: bytes) -> None:
         """Take over the stream; `leftover` came behind the handshake."""
+        self.set_backlog()
         self._stream.start(self)
         if leftover:
             now = self._side.clock.now()
@@ -274,6 +268,10 @@ class Peer:
         self.uploaded += size
         self.useful_at = self._side.clock.now()
         self._stream.write(chunks)
+
+    def set_backlog(self) -> None:
+        """Tell the stream how much of what we write it may keep waiting."""
+        self._stream.set_backlog(self.backlog.size)
 
     def _flush(self) -> None:
         if self._out and not self.gone:

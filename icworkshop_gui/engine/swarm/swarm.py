@@ -165,7 +165,7 @@ class Swarm:
         self._serving = Serving(
             self._peers,
             Choker(world.rng, interval=self.config.optimistic_interval, seed_choking=self.config.seed_choking),
-            Uploader(storage, self._jobs, self.config, self._on_read_error),
+            Uploader(storage, self._jobs, self.config, world.clock, self._on_read_error),
             world.clock,
             slots=self.config.upload_slots,
             interval=self.config.choke_interval,
