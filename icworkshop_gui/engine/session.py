@@ -41,7 +41,7 @@ from icworkshop_gui.engine.net.charged import ChargedNetwork
 from icworkshop_gui.engine.net.dialer import Dialer
 from icworkshop_gui.engine.net.incoming import HandshakeGate
 from icworkshop_gui.engine.net.limiter import LimiterTicker
-from icworkshop_gui.engine.net.network import Listener
+from icworkshop_gui.engine.net.peer_port import PeerPort
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
@@ -122,7 +122,7 @@ class Session:
         self.web_slots = RequestSlots()
         self.hall = LobbyHall(world.rng, world.clock.wall)
         self.publisher = Publisher(self, publish)
-        self._listener: Listener | None = None
+        self._port: PeerPort | None = None
         self._tickers: list[LimiterTicker] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watched: TransferId | None = None
@@ -173,18 +173,18 @@ class Session:
         port = self.settings.number("workshop.p2p.listen_port")
         for candidate in dict.fromkeys((port, 0)):
             try:
-                self._listener = await self.world.network.listen(candidate, self._gate.accept)
+                self._port = await PeerPort.open(self.world.network, candidate, self._gate.accept)
             except OSError as error:
                 log.info("event=port-taken port=%d: %s", candidate, error)
             else:
-                self.tell(Listening(port=self._listener.port))
+                self.tell(Listening(port=self._port.number))
                 return
         self.tell(EngineFault(message="No port could be opened: other players cannot reach this computer.", detail=""))
 
     async def stop(self) -> None:
         """In order: no strangers, transfers written down, tasks ended, store closed."""
-        if self._listener is not None:
-            await self._listener.aclose()
+        if self._port is not None:
+            await self._port.aclose()
         if not hasattr(self, "store"):
             return
         self._gate.close()
@@ -227,7 +227,7 @@ class Session:
             self.publisher.tell(event)
 
     def peer_port(self) -> int:
-        return 0 if self._listener is None else self._listener.port
+        return 0 if self._port is None else self._port.number
 
     def changed(self, transfer: Transfer) -> None:
         self.transfers.changed(transfer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class _Datagrams:
 
     def send(self, data: bytes, endpoint: Endpoint) -> None:
         target = self.net.wires.hosts.get(endpoint.host)
-        if target is not None:
+        if target is not None and (self.host.address, self.port) in self.net.sockets:
             size = len(data) + UDP_HEADERS
             self.net.wires.send(self.host, target, size, 1, self._arrive, _nothing, data, endpoint)
 
@@ -139,16 +140,16 @@ class SimNetwork:
     async def listen(self, port: int, on_stream: Callable[[Stream], None]) -> _Listener:
         port = port or self._free(self._net.listeners)
         if (self.host.address, port) in self._net.listeners:
-            raise OSError("address in use")
+            raise OSError(errno.EADDRINUSE, "address in use")
         self._net.listeners[self.host.address, port] = on_stream
         return _Listener(self._net, self.host, port)
 
     async def datagrams(self, port: int, on_datagram: OnDatagram, *, ipv6: bool = False) -> _Datagrams:
-        if ipv6:
-            raise OSError("there is no IPv6 in this simulation")
+        if ipv6 != (":" in self.host.address):
+            raise OSError(errno.EAFNOSUPPORT, "a simulated host has one address, and so one family")
         port = port or self._free(self._net.sockets)
         if (self.host.address, port) in self._net.sockets:
-            raise OSError("address in use")
+            raise OSError(errno.EADDRINUSE, "address in use")
         self._net.sockets[self.host.address, port] = on_datagram
         return _Datagrams(self._net, self.host, port)
 
