@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +10,8 @@ from dataclasses import dataclass, replace
 from icworkshop_gui.core.catalog import Dependency, Features, FileEntry, PackageId, PackageRef, is_segment, is_version
 from icworkshop_gui.core.errors import FormatError
 from icworkshop_gui.core.units import KIB, MIB
-from icworkshop_gui.formats.paths import collision_key, safe_path
+from icworkshop_gui.formats.filelines import split_files
+from icworkshop_gui.formats.paths import collision_key, is_safe_path
 from icworkshop_gui.formats.ranges import Requirement
 from icworkshop_gui.formats.spdx import is_license_expression
 from icworkshop_gui.formats.yamltree import Tree, parse_yaml, scalar
@@ -68,7 +70,7 @@ class Manifest:
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
         """From YAML. FormatError names the field that is wrong; fields that are not known are ignored."""
-        root = _map(parse_yaml(data, size_max=MANIFEST_MAX), "the manifest")
+        root, files = _read(data)
         package = _map(root.get("package"), "package")
         publisher, name = _text(package, "publisher"), _text(package, "name")
         version = _text(package, "version")
@@ -90,7 +92,7 @@ class Manifest:
             ai_usage=_text(package, "ai_usage") or "metadata_only",
             dependencies=_dependencies(root.get("dependencies")),
             features=_features(root.get("features")),
-            files=_files(root.get("files")),
+            files=files,
             truncated=root.get("truncated") == "true",
         )
         manifest.check()
@@ -230,6 +232,18 @@ class Manifest:
         return same and all(ours == theirs for ours, theirs in stated if theirs)
 
 
+def _read(data: bytes) -> tuple[dict[str, Tree], tuple[FileEntry, ...]]:
+    """Everything but the files, and the files."""
+    lines = split_files(data) if len(data) <= MANIFEST_MAX else None
+    if lines is not None:
+        with contextlib.suppress(FormatError):
+            head = parse_yaml(lines.head, size_max=MANIFEST_MAX)
+            if isinstance(head, dict) and "files" not in head:
+                return head, lines.files
+    root = _map(parse_yaml(data, size_max=MANIFEST_MAX), "the manifest")
+    return root, _files(root.get("files"))
+
+
 def _map(tree: Tree, what: str) -> dict[str, Tree]:
     if not isinstance(tree, dict):
         raise FormatError(f"{what} is missing or no map")
@@ -356,10 +370,4 @@ def _check_files(files: tuple[FileEntry, ...]) -> None:
 
 def is_package_path(path: str) -> bool:
     """May a package hold a file of this path: relative, with `/`, and the same on every system?"""
-    if not path or len(path) > FILE_PATH_MAX:
-        return False
-    parts = path.split("/")
-    try:
-        return list(safe_path(parts)) == parts
-    except FormatError:
-        return False
+    return 0 < len(path) <= FILE_PATH_MAX and is_safe_path(path)

@@ -30,6 +30,8 @@ _REPLACED = re.compile('[?<>"|*:\\ud800-\\udfff]')
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE | re.DOTALL
 )
+_ELEMENT = r"(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9]) *(?:[./]|$))[a-z0-9_. -]{0,99}[a-z0-9_-]"
+_PLAIN = re.compile(rf"{_ELEMENT}(?:/{_ELEMENT}){{0,{DEPTH_MAX - 1}}}", re.IGNORECASE | re.ASCII)
 
 
 def safe_path(components: Sequence[bytes | str]) -> tuple[str, ...]:
@@ -43,6 +45,18 @@ def safe_path(components: Sequence[bytes | str]) -> tuple[str, ...]:
     if not elements:
         raise FormatError("a file without a name")
     return elements
+
+
+def is_safe_path(path: str) -> bool:
+    """Is it, with `/` between its elements, what `safe_path` makes of it?"""
+    # Nearly every path is plain, and packages have thousands of them.
+    if _PLAIN.fullmatch(path):
+        return True
+    parts = path.split("/")
+    try:
+        return list(safe_path(parts)) == parts
+    except FormatError:
+        return False
 
 
 def safe_element(component: bytes | str) -> str:
@@ -77,7 +91,10 @@ def _shortened(text: str, suffix: str = "") -> str:
 
 def collision_key(path: Iterable[str]) -> str:
     """Equal for two paths that some file system takes for the same one."""
-    folded = unicodedata.normalize("NFD", "/".join(path)).casefold()
+    joined = "/".join(path)
+    if joined.isascii():
+        return joined.lower()
+    folded = unicodedata.normalize("NFD", joined).casefold()
     return unicodedata.normalize("NFC", folded)
 
 

@@ -6,6 +6,7 @@ into files, and files are seeded as the package, without an archive beside them 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ LITERALS_MAX = 8 * MIB
 SKELETON_LIMITS = BencodeLimits(size=64 * MIB, depth=4, tokens=1_000_000)
 """For skeletons from a registry."""
 SEGMENTS_MAX = 200_001
+REMEMBERED = 2
+"""Skeletons that are kept decoded."""
 TOTAL_MAX = 2**63 - 1
 """Bytes of one package."""
 _FORMAT = 1
@@ -130,14 +133,11 @@ class Skeleton:
 
     @classmethod
     def decode(cls, data: bytes) -> Skeleton:
-        """From a stranger's bytes. FormatError says what is wrong."""
-        root = decode(data, limits=SKELETON_LIMITS)
-        if not isinstance(root, dict) or root.get(b"version") != _FORMAT:
-            raise FormatError("not a skeleton that is known here")
-        listed = root.get(b"segments")
-        if not isinstance(listed, list):
-            raise FormatError("a skeleton without segments")
-        return cls.of(_segment(item) for item in listed)
+        """From a stranger's bytes. FormatError says what is wrong.
+
+        The last ones are remembered: an installation asks for the same a dozen times.
+        """
+        return _decoded(data)
 
     def _check(self) -> None:
         if len(self.segments) > SEGMENTS_MAX:
@@ -155,6 +155,17 @@ class Skeleton:
             if segment.path in paths:
                 raise FormatError("a skeleton with the same file twice")
             paths.add(segment.path)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _decoded(data: bytes) -> Skeleton:
+    root = decode(data, limits=SKELETON_LIMITS)
+    if not isinstance(root, dict) or root.get(b"version") != _FORMAT:
+        raise FormatError("not a skeleton that is known here")
+    listed = root.get(b"segments")
+    if not isinstance(listed, list):
+        raise FormatError("a skeleton without segments")
+    return Skeleton.of(_segment(item) for item in listed)
 
 
 def _segment(item: Value) -> Segment:

@@ -6,6 +6,7 @@ time and inode were what they are now. Thread-safe. Several packages share a blo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -27,6 +28,7 @@ from icworkshop_gui.store.open_files import OpenFile, OpenFiles, read_at
 log = logging.getLogger("icw.store")
 
 BLOB_MODE = 0o444
+_READ = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NOINHERIT", "O_NONBLOCK"))
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 OnDamage = Callable[[BlobId], None]
@@ -53,6 +55,7 @@ class BlobStore:
         self, root: Path, quarantine: Path, index: Index, files: OpenFiles, *, on_damage: OnDamage = ignore_damage
     ) -> None:
         self._root = root
+        self._prefix = os.path.join(root, "")
         self._quarantine = quarantine
         self._index = index
         self._files = files
@@ -62,8 +65,12 @@ class BlobStore:
 
     def path(self, blob: BlobId) -> Path:
         """Where it is or would be."""
+        return Path(self._name(blob))
+
+    def _name(self, blob: BlobId) -> str:
+        # Asked thousands of times for one package, where making Paths is most of the work.
         name = blob.hex()
-        return self._root / name[:2] / name
+        return f"{self._prefix}{name[:2]}{os.sep}{name}"
 
     def has(self, blob: BlobId) -> bool:
         """Is it here, and is it what its name says? Reads the whole file where that is not known. StorageError."""
@@ -71,9 +78,8 @@ class BlobStore:
 
     def size(self, blob: BlobId) -> int | None:
         """Bytes, under the conditions of `has`; None when it is not here."""
-        path = self.path(blob)
         try:
-            stamp = Stamp.of(os.stat(path, follow_symlinks=False))
+            stamp = Stamp.of(os.stat(self._name(blob), follow_symlinks=False))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -82,15 +88,20 @@ class BlobStore:
             return stamp.size
         return None
 
+    def recall(self, blobs: Iterable[BlobId]) -> None:
+        """These will be asked for one by one: learn in one question what is known of them."""
+        self._stamps.update(self._index.stamps([blob for blob in blobs if blob not in self._stamps]))
+
     def known(self, blobs: Iterable[BlobId]) -> set[BlobId]:
         """Those that should be here. For an estimate: reads none of them, so that one may turn out to be damaged."""
-        return {blob for blob in blobs if self._known_stamp(blob) is not None}
+        asked = list(blobs)
+        self.recall(asked)
+        return {blob for blob in asked if blob in self._stamps}
 
     def open(self, blob: BlobId) -> BinaryIO:
         """For reading, after the check of `has`. StorageError(GONE, CHANGED). Use `read` for bytes to be served."""
-        self._require(blob)
-        with disk_errors():
-            return open(self.path(blob), "rb", buffering=0)
+        file = self._open_checked(blob)
+        return open(file.fd, "rb", buffering=0)
 
     def read(self, blob: BlobId, offset: int, length: int) -> bytes:
         """Exactly these bytes. StorageError: GONE when there are none, CHANGED when the blob was damaged."""
@@ -114,9 +125,16 @@ class BlobStore:
         raise StorageError(StorageFault.CHANGED, str(self.path(blob)))
 
     def _open_checked(self, blob: BlobId) -> OpenFile:
+        known = self._known_stamp(blob)
+        if known is not None:
+            with contextlib.suppress(OSError):  # what is amiss, the slow way says
+                fd = os.open(self._name(blob), _READ)
+                if Stamp.of(os.fstat(fd)) == known:
+                    return OpenFile(fd, known)
+                os.close(fd)
         stamp = self._require(blob)
         with disk_errors():
-            fd = os.open(self.path(blob), os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0))
+            fd = os.open(self._name(blob), _READ)
         return OpenFile(fd, stamp)
 
     def _require(self, blob: BlobId) -> Stamp:

@@ -31,41 +31,84 @@ class How(StrEnum):
 
 EVERY_WAY = (How.REFLINK, How.LINK, How.COPY)
 
-_IMPOSSIBLE = {
-    errno.EXDEV,
-    errno.EOPNOTSUPP,
-    errno.ENOTSUP,
-    errno.ENOTTY,
-    errno.EINVAL,
-    errno.ENOSYS,
-    errno.EPERM,
-    errno.EACCES,
-    errno.EMLINK,
-    errno.ETXTBSY,
-    1,  # ERROR_INVALID_FUNCTION, of a Windows file system without links
+
+class WhyCopy(StrEnum):
+    """Why a file could not share the bytes of its blob."""
+
+    OTHER_DISK = "other_disk"
+    """The game's folder and the store are on different file systems."""
+    NO_LINKS = "no_links"
+    """The file system has neither reflinks nor hard links: FAT, some network drives."""
+    DENIED = "denied"
+    """This user may not link there."""
+    TOO_MANY = "too_many"
+    """The blob has as many links as the file system allows."""
+    PACKED = "packed"
+    """The package came compressed: its files were unpacked."""
+
+
+_WHY = {
+    errno.EXDEV: WhyCopy.OTHER_DISK,
+    errno.EOPNOTSUPP: WhyCopy.NO_LINKS,
+    errno.ENOTSUP: WhyCopy.NO_LINKS,
+    errno.ENOTTY: WhyCopy.NO_LINKS,
+    errno.EINVAL: WhyCopy.NO_LINKS,
+    errno.ENOSYS: WhyCopy.NO_LINKS,
+    1: WhyCopy.NO_LINKS,  # EPERM, as Linux says of FAT; ERROR_INVALID_FUNCTION, as Windows does
+    errno.EACCES: WhyCopy.DENIED,
+    errno.EMLINK: WhyCopy.TOO_MANY,
+    errno.ETXTBSY: WhyCopy.DENIED,
 }
+"""Errors that say no to one way of making a file, and nothing against the others."""
+_OF_ONE_FILE = (WhyCopy.DENIED, WhyCopy.TOO_MANY)
+"""What may be otherwise with the next file."""
 
 
-def make_file(blob: Path, target: Path, ways: tuple[How, ...] = EVERY_WAY) -> How:
-    """Make `target`, which is not there yet, from `blob` in the first way that works here. OSError."""
-    for way in ways:
-        try:
-            match way:
-                case How.REFLINK:
-                    _reflink(blob, target)
-                case How.LINK:
-                    os.link(blob, target, follow_symlinks=False)
-                case How.COPY:
-                    _copy(blob, target)
-        except (OSError, NotImplementedError) as error:
-            if way is ways[-1] or (isinstance(error, OSError) and error.errno not in _IMPOSSIBLE):
-                raise
-        else:
-            return way
-    raise OSError(errno.EINVAL, "no way to make a file", str(target))
+class FileMaker:
+    """Makes the files of one installation, from one store into one folder. Not thread-safe."""
+
+    def __init__(self, ways: tuple[How, ...] = EVERY_WAY) -> None:
+        self._ways = ways
+        self.used: set[How] = set()
+        self.why: WhyCopy | None = None
+        """Of the first copy that had to be made although another way was wanted."""
+
+    def make(self, blob: str | Path, target: str | Path) -> How:
+        """Make `target`, which is not there yet, from `blob` in the first way that works here. OSError."""
+        why: WhyCopy | None = None
+        for way in self._ways:
+            try:
+                match way:
+                    case How.REFLINK:
+                        _reflink(blob, target)
+                    case How.LINK:
+                        os.link(blob, target, follow_symlinks=False)
+                    case How.COPY:
+                        _copy(blob, target)
+            except (OSError, NotImplementedError) as error:
+                why = _why(error, blob)
+                if way is self._ways[-1] or why is None:
+                    raise
+                if why not in _OF_ONE_FILE:
+                    self._ways = tuple(other for other in self._ways if other is not way)
+            else:
+                self.used.add(way)
+                if way is How.COPY:
+                    self.why = self.why or why
+                return way
+        raise OSError(errno.EINVAL, "no way to make a file", str(target))
 
 
-def _reflink(blob: Path, target: Path) -> None:
+def _why(error: OSError | NotImplementedError, blob: str | Path) -> WhyCopy | None:
+    """None for an error that has nothing to do with the way."""
+    if not isinstance(error, OSError):
+        return WhyCopy.NO_LINKS
+    if error.errno == errno.EPERM and sys.platform != "win32" and os.stat(blob).st_uid != os.geteuid():
+        return WhyCopy.DENIED  # protected_hardlinks, as Linux guards the files of others
+    return _WHY.get(error.errno or 0)
+
+
+def _reflink(blob: str | Path, target: str | Path) -> None:
     if sys.platform == "linux":
         _ficlone(blob, target)
     elif sys.platform == "darwin":
@@ -78,7 +121,7 @@ def _reflink(blob: Path, target: Path) -> None:
         raise NotImplementedError
 
 
-def _ficlone(blob: Path, target: Path) -> None:
+def _ficlone(blob: str | Path, target: str | Path) -> None:
     if sys.platform != "linux":
         raise NotImplementedError
     machine = os.uname().machine
@@ -97,7 +140,7 @@ def _ficlone(blob: Path, target: Path) -> None:
         os.close(source)
 
 
-def _copy(blob: Path, target: Path) -> None:
+def _copy(blob: str | Path, target: str | Path) -> None:
     try:
         with open(blob, "rb") as source, open(target, "xb") as file:
             shutil.copyfileobj(source, file, _COPY_CHUNK)
@@ -106,5 +149,5 @@ def _copy(blob: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        target.unlink(missing_ok=True)
+        Path(target).unlink(missing_ok=True)
         raise

@@ -24,6 +24,8 @@ from icworkshop_gui.store.hashing import Stamp
 log = logging.getLogger("icw.store")
 
 SCHEMA_VERSION = 2
+_VARIABLES = 500
+"""Of one statement; SQLite takes 999 at the least."""
 
 _SCHEMA = """
 CREATE TABLE blobs (
@@ -153,6 +155,19 @@ class Index:
         with self._query() as db:
             row = db.execute("SELECT size, mtime_ns, ino FROM blobs WHERE id = ?", (bytes(blob),)).fetchone()
         return Stamp(*row) if row else None
+
+    def stamps(self, blobs: Sequence[BlobId]) -> dict[BlobId, Stamp]:
+        """The same for many."""
+        found: dict[BlobId, Stamp] = {}
+        with self._query() as db:
+            for at in range(0, len(blobs), _VARIABLES):
+                part = blobs[at : at + _VARIABLES]
+                rows = db.execute(
+                    f"SELECT id, size, mtime_ns, ino FROM blobs WHERE id IN ({','.join('?' * len(part))})",
+                    tuple(map(bytes, part)),
+                )
+                found.update((BlobId(blob), Stamp(*stamp)) for blob, *stamp in rows)
+        return found
 
     def put_blobs(self, blobs: Iterable[tuple[BlobId, Stamp]]) -> None:
         now = time.time()

@@ -17,11 +17,11 @@ from typing import BinaryIO, cast
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import FormatError, StorageError, StorageFault
 from icworkshop_gui.core.ids import BlobId
-from icworkshop_gui.formats.archive import ArchiveEntry, iter_content
-from icworkshop_gui.formats.icpkg import read_package
+from icworkshop_gui.formats.archive import ArchiveEntry, iter_content, read_archive
+from icworkshop_gui.formats.header import HEADER_SIZE
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.blobs import BlobStore
-from icworkshop_gui.store.clone import EVERY_WAY, How, make_file
+from icworkshop_gui.store.clone import EVERY_WAY, FileMaker, How, WhyCopy
 from icworkshop_gui.store.disk import require_space, storage_error
 from icworkshop_gui.store.durable import disk_errors, remove_tree, sync_files, sync_folder
 from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, hash_file, never, no_progress
@@ -80,64 +80,74 @@ class Installs:
             try:
                 with disk_errors():
                     fresh.mkdir()
-                how, paths = self._fill(ref, fresh, ways, progress, cancel)
+                how, why, paths = self._fill(ref, fresh, ways, progress, cancel)
                 with disk_errors():
                     _swap(fresh, target, paths | outdated)
             except BaseException:
                 with disk_errors():
                     remove_tree(fresh)
                 raise
-            self._packages.update(ref, how=how.value, installed_at=self._wall())
+            self._packages.update(
+                ref, how=how.value, why_copied="" if why is None else why.value, installed_at=self._wall()
+            )
             return how
 
     def _release_folder(self, ref: PackageRef, target: Path) -> set[tuple[str, ...]]:
         """Every path in the folder that some release of ours made; other releases own it no more."""
         outdated: set[tuple[str, ...]] = set()
+        is_there = os.path.lexists(target) or os.path.lexists(_beside(target, "old"))
         for record in self._packages.in_folder(target):
-            outdated |= self._paths(record.ref)
+            if is_there:
+                outdated |= self._paths(record.ref)
             if record.ref != ref:
                 self._packages.update(record.ref, folder="", how="")
         return outdated
 
     def _fill(
         self, ref: PackageRef, fresh: Path, ways: tuple[How, ...], progress: Progress, cancel: Cancel
-    ) -> tuple[How, set[tuple[str, ...]]]:
-        used: set[How] = set()
+    ) -> tuple[How, WhyCopy | None, set[tuple[str, ...]]]:
+        maker = FileMaker(ways)
         paths: set[tuple[str, ...]] = set()
+        folders = {str(fresh)}
         unpacked: list[Path] = []
         done = 0
         with self._opened(ref) as (file, skeleton, entries):
             segments = _segments(skeleton)
+            self._blobs.recall(segment.sha256 for segment in segments.values())
             require_space(fresh, sum(entry.size for entry in entries if _segment_of(entry, segments) is None))
             for entry in entries:
                 if cancel():
                     raise Cancelled
                 path = tuple(entry.path.split("/"))
-                target = fresh.joinpath(*path)
+                target = os.path.join(fresh, *path)
+                folder = os.path.dirname(target)
                 with disk_errors():
-                    target.parent.mkdir(parents=True, exist_ok=True)
+                    if folder not in folders:
+                        os.makedirs(folder, exist_ok=True)
+                        folders.add(folder)
                 segment = _segment_of(entry, segments)
                 if segment is not None:
+                    blob = self._blobs.path(segment.sha256)
                     if not self._blobs.has(segment.sha256):
-                        raise StorageError(StorageFault.CHANGED, str(self._blobs.path(segment.sha256)))
+                        raise StorageError(StorageFault.CHANGED, str(blob))
                     with disk_errors():
-                        used.add(make_file(self._blobs.path(segment.sha256), target, ways))
+                        maker.make(blob, target)
                 else:
                     with disk_errors(), open(target, "xb") as out:
                         for chunk in iter_content(file, entry):
                             if cancel():
                                 raise Cancelled
                             out.write(chunk)
-                    unpacked.append(target)
+                    unpacked.append(Path(target))
                 paths.add(path)
                 done += entry.size
                 progress(done)
         with disk_errors():
             sync_files(unpacked)
         for way in (How.COPY, How.LINK, How.REFLINK):
-            if way in used:
-                return way, paths
-        return How.COPY, paths
+            if way in maker.used:
+                return way, maker.why, paths
+        return How.COPY, WhyCopy.PACKED, paths
 
     def remove(self, ref: PackageRef) -> None:
         """Out of the library and out of the game's folder; its blobs stay for `undo_remove`, until `purge`."""
@@ -247,7 +257,8 @@ class _OpenPackage:
     def __enter__(self) -> tuple[BinaryIO, Skeleton, tuple[ArchiveEntry, ...]]:
         file = cast("BinaryIO", LayoutFile(self._storage))
         try:
-            return file, self._skeleton, read_package(file).entries
+            # Manifest and header were read when the package came into the store.
+            return file, self._skeleton, read_archive(file, HEADER_SIZE)
         except BaseException:
             self._storage.close()
             raise

@@ -136,21 +136,19 @@ class LayoutStorage:
         """True when the bytes were there before, the same; False when they must be written."""
         match extent:
             case Literal(data):
-                for chunk in chunks:
-                    if data[begin : begin + len(chunk)] != chunk:
-                        raise LayoutContradicted("a literal of the skeleton is wrong")
-                    begin += len(chunk)
+                # Joined, for views are compared byte by byte in a loop, and bytes are not.
+                told = b"".join(chunks)
+                if data[begin : begin + len(told)] != told:
+                    raise LayoutContradicted("a literal of the skeleton is wrong")
                 return True
             case Pad():
-                if any(chunk != bytes(len(chunk)) for chunk in chunks):
+                if b"".join(chunks).strip(b"\0"):
                     raise LayoutContradicted("padding that is not zero")
                 return True
             case Blob(blob):
-                stored = memoryview(self._store().read(blob, begin, sum(map(len, chunks))))
-                for chunk in chunks:
-                    if stored[: len(chunk)] != chunk:
-                        raise LayoutContradicted(f"blob {blob} is not where the skeleton says")
-                    stored = stored[len(chunk) :]
+                told = b"".join(chunks)
+                if self._store().read(blob, begin, len(told)) != told:
+                    raise LayoutContradicted(f"blob {blob} is not where the skeleton says")
                 return True
             case StagedBlob(blob, size):
                 # Published meanwhile by another transfer of the same file, or by this one's finish.

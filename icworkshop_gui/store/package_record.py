@@ -27,6 +27,8 @@ class PackageRecord:
     """Where its files are for the game, or shall be; empty when nobody asked for that."""
     how: str = ""
     """`reflink`, `link` or `copy`; empty while the files are not all there."""
+    why_copied: str = ""
+    """Why files could not share the store's bytes (`store.clone.WhyCopy`); empty where all do."""
     installed_at: float | None = None
     removed_at: float | None = None
     """Taken out of the library; undone or purged later."""

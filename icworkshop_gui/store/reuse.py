@@ -86,6 +86,7 @@ class ReuseSearch:
         self._store = store
         self._ref = ref
         self._new = {file.sha256: file.size for file in skeleton.files}
+        store.blobs.recall(self._new)
         self._lacking = {blob: size for blob, size in self._new.items() if store.blobs.size(blob) is None}
         self._names: dict[bytes, int] = {}
         """Coarse chunks of files that are lacking, by hash, with their lengths."""

@@ -82,6 +82,7 @@ class PackageDownload:
         self._copies = [] if self.is_whole else read_copies(self.folder / REUSE)
         named = (*(file.sha256 for file in skeleton.files), *(copy.source for copy in self._copies))
         blobs = list(dict.fromkeys(named))
+        self._store.blobs.recall(blobs)
         # What must be hashed for this is hashed before anybody has to wait at the gate.
         for blob in blobs:
             self._store.blobs.has(blob)

@@ -208,13 +208,13 @@ def carried() -> int:
     return int(line.partition(":")[2].split()[0])
 
 
-def run(*command: str | Path) -> tuple[str, float, int, float]:
-    """What it printed, its CPU seconds, peak KiB, and wall seconds. RuntimeError when it fails."""
+def run(*command: str | Path, folder: Path = ROOT) -> tuple[str, float, int, float]:
+    """What it printed, its CPU seconds, peak KiB, and wall seconds; run in `folder`. RuntimeError when it fails."""
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as out, tempfile.NamedTemporaryFile("r") as report:
         code = subprocess.call(
             [sys.executable, "-S", "-c", MEASURE, report.name, *map(str, command)],
-            cwd=ROOT,
+            cwd=folder,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -253,7 +253,7 @@ def zsync(folder: Path, old: Path, new: Path) -> Cost | None:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/new.zsync"
         before = carried()
-        _, cpu, rss, seconds = run("zsync", "-i", old, "-o", folder / "out", url)
+        _, cpu, rss, seconds = run("zsync", "-i", old, "-o", folder / "out", url, folder=folder)
         total = carried() - before
         server.shutdown()
     assert (folder / "out").read_bytes() == new.read_bytes()

@@ -16,6 +16,7 @@ from icworkshop_gui.formats.paths import (
     DUPLICATES_MAX,
     ELEMENT_BYTES_MAX,
     collision_key,
+    is_safe_path,
     safe_element,
     safe_path,
     unique_paths,
@@ -201,3 +202,33 @@ def test_collisions_are_normalised():
         == collision_key(["å"])
         == collision_key([unicodedata.normalize("NFD", "Å")])
     )
+
+
+@given(
+    st.lists(
+        st.text("aZ09_. -/\\:é\x00", max_size=6)
+        | st.sampled_from(
+            ["con", "NUL.txt", "com1", "aux .x", "lpt9", "conin$", "..", ".", "a" * 101, "a." + "b" * 40]
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_what_is_said_of_a_plain_path_at_once_is_what_is_made_of_it(parts: list[str]) -> None:
+    path = "/".join(parts)
+    try:
+        made = list(safe_path(path.split("/"))) == path.split("/")
+    except FormatError:
+        made = False
+    assert is_safe_path(path) == made
+
+
+def test_how_deep_a_plain_path_may_be() -> None:
+    assert is_safe_path("/".join("a" * DEPTH_MAX))
+    assert not is_safe_path("/".join("a" * (DEPTH_MAX + 1)))
+
+
+@given(st.lists(st.text("aZ09.Éß\u0301", max_size=5), max_size=4))
+def test_the_key_of_an_ascii_path_is_that_of_any_other(path: list[str]) -> None:
+    folded = unicodedata.normalize("NFD", "/".join(path)).casefold()
+    assert collision_key(path) == unicodedata.normalize("NFC", folded)

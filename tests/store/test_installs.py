@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import NotFound, StorageError, StorageFault
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.store import clone
-from icworkshop_gui.store.clone import How, make_file
+from icworkshop_gui.store.clone import FileMaker, How, WhyCopy
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.layout import whole_pieces
 from icworkshop_gui.store.store import Store
@@ -56,8 +57,6 @@ def test_ways(store: Store, tmp_path: Path, ways: tuple[How, ...]) -> None:
 
 
 def test_a_file_system_that_can_link_no_more(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-
     def full_of_links(*_: object, **__: object) -> None:
         raise OSError(errno.EMLINK, "too many links")
 
@@ -66,7 +65,52 @@ def test_a_file_system_that_can_link_no_more(store: Store, tmp_path: Path, monke
     monkeypatch.setattr(os, "link", full_of_links)
     assert store.installs.install(package.ref, tmp_path / "tank", ways=(How.LINK, How.COPY)) is How.COPY
     with pytest.raises(OSError, match="too many"):
-        make_file(store.blobs.path(package.skeleton.files[0].sha256), tmp_path / "x", (How.LINK,))
+        FileMaker((How.LINK,)).make(store.blobs.path(package.skeleton.files[0].sha256), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "tries"),
+    [
+        (errno.EXDEV, WhyCopy.OTHER_DISK, 1),
+        (errno.EPERM, WhyCopy.NO_LINKS, 1),
+        (errno.EOPNOTSUPP, WhyCopy.NO_LINKS, 1),
+        (errno.EACCES, WhyCopy.DENIED, 5),
+        (errno.EMLINK, WhyCopy.TOO_MANY, 5),
+    ],
+)
+def test_why_a_copy_was_needed_is_remembered(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, why: WhyCopy, tries: int
+) -> None:
+    count = 0
+
+    def refuse(*_: object, **__: object) -> None:
+        nonlocal count
+        count += 1
+        raise OSError(code, "no")
+
+    package = sample()
+    package.fetch(store)
+    monkeypatch.setattr(os, "link", refuse)
+    assert store.installs.install(package.ref, tmp_path / "tank", ways=(How.LINK, How.COPY)) is How.COPY
+    assert store.packages.get(package.ref).why_copied == why
+    assert (count == 1) == (tries == 1)  # what the file system cannot do is tried once, not for every file
+    assert files_in(tmp_path / "tank") == package.files
+    monkeypatch.undo()
+    store.installs.install(package.ref, tmp_path / "tank", ways=(How.LINK, How.COPY))
+    assert store.packages.get(package.ref).why_copied == ""
+
+
+def test_files_of_others_may_not_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "protected_hardlinks")
+
+    blob = tmp_path / "blob"
+    blob.write_bytes(b"x")
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: blob.stat().st_uid + 1)
+    maker = FileMaker((How.LINK, How.COPY))
+    assert maker.make(blob, tmp_path / "x") is How.COPY
+    assert maker.why is WhyCopy.DENIED
 
 
 def test_a_real_error_is_not_taken_for_a_missing_ability(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +121,7 @@ def test_a_real_error_is_not_taken_for_a_missing_ability(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "link", broken)
     with pytest.raises(OSError, match="I/O"):
-        make_file(tmp_path / "blob", tmp_path / "x", (How.LINK, How.COPY))
+        FileMaker((How.LINK, How.COPY)).make(tmp_path / "blob", tmp_path / "x")
 
 
 def test_cancelled_and_failed_installs_leave_what_was_there(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -46,6 +46,15 @@ def _fill(storage: Storage, task: _Task) -> bool:
     return True
 
 
+def _received(task: _Task) -> Iterator[tuple[int, int]]:
+    """(first byte, end) of what did not lie in the storage already."""
+    at = 0
+    for begin, length in (*task.known, (len(task.data), 0)):
+        if begin > at:
+            yield at, begin
+        at = begin + length
+
+
 def _check_and_write(storage: Storage, tasks: Sequence[_Task]) -> list[_Outcome]:
     """The job. On a pool thread; SHA-1 and the write release the interpreter's lock."""
     outcomes: list[_Outcome] = []
@@ -55,7 +64,8 @@ def _check_and_write(storage: Storage, tasks: Sequence[_Task]) -> list[_Outcome]
         error: StorageError | IntegrityError | None = None
         if good:
             try:
-                storage.write(task.offset, [task.data])
+                for begin, end in _received(task):
+                    storage.write(task.offset + begin, [task.data[begin:end]])
             except (StorageError, IntegrityError) as caught:
                 error = caught
         outcomes.append(_Outcome(task.piece, good, digests, error))
