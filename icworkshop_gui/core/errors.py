@@ -11,7 +11,10 @@ WorkshopError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+from icworkshop_gui.core.catalog import PackageId
 
 
 class WorkshopError(Exception):
@@ -82,10 +85,19 @@ class Conflict(WorkshopError):
     """It is there already, or contradicts what is there."""
 
 
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """What would help; `package` with another `version`, or without any: left out. No package: a piece of advice."""
+
+    text: str
+    package: PackageId | None = None
+    version: str = ""
+
+
 class VersionConflict(Conflict):
     """Versions that do not go together. The message holds all of it; the parts are for who shows them apart."""
 
-    def __init__(self, message: str, *, headline: str, chains: tuple[str, ...], helps: tuple[str, ...]) -> None:
+    def __init__(self, message: str, *, headline: str, chains: tuple[str, ...], helps: tuple[WayOut, ...]) -> None:
         """`chains`: how each side comes to what it needs. `helps`: what would help."""
         super().__init__(message)
         self.headline = headline

@@ -102,14 +102,22 @@ class Library:
         """What a review tells of each."""
         found = {}
         for ref in self.refs():
-            record, manifest = self._records[ref], self._manifests.get(ref)
-            title = record.facts.get("title") or str(ref)
-            if manifest is None:
-                found[ref] = Here(title, size=record.size)
-            else:
-                needs = tuple(need.package for need in manifest.dependencies if not need.optional)
-                found[ref] = Here(title, manifest.license, sum(file.size for file in manifest.files), needs)
+            facts, manifest = self._records[ref].facts, self._manifests.get(ref)
+            needs = () if manifest is None else manifest.dependencies
+            found[ref] = Here(
+                facts.get("title") or str(ref),
+                license="" if manifest is None else manifest.license,
+                size=self._size(ref),
+                needs=tuple(need.package for need in needs if not need.optional),
+                category=facts.get("category", ""),
+                preview_sha256=facts.get("preview", ""),
+            )
         return found
+
+    def _size(self, ref: PackageRef) -> int:
+        """Bytes of its files."""
+        manifest = self._manifests.get(ref)
+        return self._records[ref].size if manifest is None else sum(file.size for file in manifest.files)
 
     def checksums(self) -> dict[PackageRef, str]:
         """SHA-256 of every installed package, hex."""
@@ -137,7 +145,7 @@ class Library:
             summary="" if manifest is None else manifest.summary,
             license="" if manifest is None else manifest.license,
             preview_sha256=record.facts.get("preview", ""),
-            size=record.size if manifest is None else sum(file.size for file in manifest.files),
+            size=self._size(ref),
             unique=self._unique.get(ref, 0),
             files=0 if manifest is None else len(manifest.files),
             folder=record.folder,

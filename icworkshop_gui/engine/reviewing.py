@@ -35,6 +35,8 @@ class Here:
     size: int = 0
     needs: tuple[PackageId, ...] = ()
     """What it cannot do without."""
+    category: str = ""
+    preview_sha256: str = ""
 
 
 async def review(
@@ -92,6 +94,8 @@ def _kept(step: Step, plan: Plan, here: Here) -> Change:
         kind=ChangeKind.KEEP,
         ref=step.ref,
         title=here.title if release is None else release.title,
+        category=here.category,
+        preview_sha256=here.preview_sha256,
         license=here.license if release is None else release.license,
         size=0 if release is None else release.size,
         why=why,
@@ -117,6 +121,8 @@ def _coming(step: Step, plan: Plan, before: str, whole: int, parts: int) -> Chan
         ref=step.ref,
         before=before,
         title=release.title,
+        category=release.category,
+        preview_sha256=release.preview_sha256,
         license=release.license,
         size=release.size,
         reused=max(whole, parts),
@@ -178,6 +184,8 @@ async def review_removal(
                 kind=ChangeKind.REMOVE if ref in sizes else ChangeKind.KEEP,
                 ref=ref,
                 title=facts[ref].title,
+                category=facts[ref].category,
+                preview_sha256=facts[ref].preview_sha256,
                 license=facts[ref].license,
                 size=facts[ref].size,
                 why=why,

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import shiboken6
@@ -61,6 +62,8 @@ class _Answer(Generic[R]):
 
 def _alive(callback: Callable[..., object]) -> bool:
     """False when the callback belongs to a Qt object that is gone already."""
+    while isinstance(callback, partial):
+        callback = callback.func
     owner = getattr(callback, "__self__", None)
     return not isinstance(owner, QObject) or shiboken6.isValid(owner)
 

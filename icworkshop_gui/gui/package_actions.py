@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from icworkshop_gui.core.catalog import PackageId
-from icworkshop_gui.engine.api.commands import Install, Resume
-from icworkshop_gui.gui.format import clipped, error_sentence
+from icworkshop_gui.engine.api.commands import Resume
 from icworkshop_gui.gui.models.package_state import PackageState, Standing
 from icworkshop_gui.gui.screens.base import Shell
-from icworkshop_gui.gui.tokens import Token
-from icworkshop_gui.gui.widgets.toast import Toast
 
 _WISHES = {
     Standing.ABSENT: "install",
@@ -30,22 +27,10 @@ def carry_out(shell: Shell, wish: str, package: PackageId, title: str, state: Pa
     """Do it. `version` empty: the newest."""
     match wish:
         case "install" | "update":
-            shell.bridge.send(Install(package, version), _Failure(shell, f"{clipped(title)} could not be installed"))
+            shell.reviews.install(((package, version),), title)
         case "resume" if state.transfer is not None:
             shell.bridge.send(Resume((state.transfer.id,)))
         case "show" if state.transfer is not None:
             shell.go("downloads", state.transfer.id)
         case "library" if state.entry is not None:
             shell.go("library", state.entry.ref)
-
-
-class _Failure:
-    """Says what could not be done, and why."""
-
-    def __init__(self, shell: Shell, what: str) -> None:
-        self._shell = shell
-        self._what = what
-
-    def __call__(self, error: Exception) -> None:
-        words = f"{self._what}. {error_sentence(error)}"
-        self._shell.toast(Toast(words, icon="triangle-alert", token=Token.ERROR))

@@ -24,6 +24,7 @@ from icworkshop_gui.gui.dialogs.shortcuts import ShortcutsSheet
 from icworkshop_gui.gui.format import clipped
 from icworkshop_gui.gui.pictures import Pictures
 from icworkshop_gui.gui.resources import resource
+from icworkshop_gui.gui.reviews import Reviews
 from icworkshop_gui.gui.screens import SCREENS, ScreenEntry
 from icworkshop_gui.gui.screens.base import Screen
 from icworkshop_gui.gui.theme import theme
@@ -77,6 +78,7 @@ class MainWindow(QMainWindow):
         self._quitting = False
         self._shortcuts: ShortcutsSheet | None = None
         self._pictures = Pictures(bridge, self)
+        self._reviews = Reviews(self, self)
         self._update_sizes = UpdateSizes(bridge, self)
         self._body = QWidget()
         self.setWindowTitle("IC Workshop")
@@ -148,6 +150,10 @@ class MainWindow(QMainWindow):
     @property
     def pictures(self) -> Pictures:
         return self._pictures
+
+    @property
+    def reviews(self) -> Reviews:
+        return self._reviews
 
     @property
     def current(self) -> str:

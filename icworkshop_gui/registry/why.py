@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from icworkshop_gui.core.catalog import PackageId
+from icworkshop_gui.core.errors import WayOut
 from icworkshop_gui.formats.ranges import Requirement
 from icworkshop_gui.registry.resolver import (
     Candidate,
@@ -35,12 +36,12 @@ class Explanation:
     headline: str
     chains: tuple[str, ...]
     """How each side comes to what it needs, from the wish downwards."""
-    helps: tuple[str, ...]
+    helps: tuple[WayOut, ...]
 
     def __str__(self) -> str:
         lines = [self.headline, *(f"  – {chain}" for chain in self.chains)]
         if self.helps:
-            lines += ["What would help:", *(f"  – {text}" for text in self.helps)]
+            lines += ["What would help:", *(f"  – {way.text}" for way in self.helps)]
         return "\n".join(lines)
 
 
@@ -59,7 +60,7 @@ def explain(
     if isinstance(problem, CyclicDependencies):
         circle = " needs ".join(map(str, problem.path))
         head = "These packages need each other in a circle, so none can come first."
-        return Explanation(head, (circle,), ("Ask one of their authors to take the circle apart.",))
+        return Explanation(head, (circle,), (WayOut("Ask one of their authors to take the circle apart."),))
     headline, chains = _told(problem.edges)
     helps = yield from _helps(problem.edges, roots, locked, platform)
     return Explanation(headline, chains, helps)
@@ -132,9 +133,9 @@ def _versions(versions: tuple[str, ...]) -> str:
 
 def _helps(
     edges: tuple[Edge, ...], roots: Sequence[Root], locked: Mapping[PackageId, str], platform: str
-) -> Generator[PackageId, Sequence[Candidate], tuple[str, ...]]:
+) -> Generator[PackageId, Sequence[Candidate], tuple[WayOut, ...]]:
     any_version = Requirement.parse("*")
-    found: list[str] = []
+    found: list[WayOut] = []
     named = {edge.package for edge in edges if edge.by is None}
     for at, root in enumerate(roots):
         if root.package not in named or len(found) >= HELPS_MAX:
@@ -144,17 +145,19 @@ def _helps(
             solution = yield from _try(looser, locked, platform)
             if solution is not None:
                 version = solution.chosen[root.package].version
-                found.append(f"Take {root.package} {version} instead of {root.requirement}: that works.")
+                text = f"Take {root.package} {version} instead of {root.requirement}: that works."
+                found.append(WayOut(text, root.package, version))
                 continue
         others = [*roots[:at], *roots[at + 1 :]]
         if others and (yield from _try(others, locked, platform)) is not None:
-            found.append(f"Leave out {root.package}: everything else works together.")
+            found.append(WayOut(f"Leave out {root.package}: everything else works together.", root.package))
     if not found:
         authors = sorted({str(edge.by) for edge in edges if edge.by is not None})
         if authors:
-            found.append(f"Ask the author of {authors[0]} for a version that fits.")
+            found.append(WayOut(f"Ask the author of {authors[0]} for a version that fits."))
         else:
-            found.append("Check the spelling, or add the Workshop server that has it under Settings, Sources.")
+            text = "Check the spelling, or add the Workshop server that has it under Settings, Sources."
+            found.append(WayOut(text))
     return tuple(found)
 
 

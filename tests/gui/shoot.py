@@ -9,7 +9,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -17,14 +19,17 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from icworkshop_gui.core.errors import RegistryError
-from icworkshop_gui.engine.api.commands import Search
+from icworkshop_gui.core.catalog import PackageId, PackageRef
+from icworkshop_gui.core.errors import RegistryError, VersionConflict, WayOut
+from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
+from icworkshop_gui.engine.api.commands import PlanInstall, Search
 from icworkshop_gui.engine.api.snapshots import Connection, LimitCause
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
 from icworkshop_gui.gui.widgets.toast import Toast
 from icworkshop_gui.gui.window import MainWindow
 from tests.helpers.fake_engine import FakeEngine
+from tests.helpers.sample_content import MB
 
 SIZES = ((1280, 800), (1280, 720))
 MODES = {"dark": Mode.DARK, "light": Mode.LIGHT}
@@ -104,6 +109,113 @@ def package_tab(tab: str) -> Callable[[Scene], None]:
     return shown
 
 
+def _release(ref: str, title: str, category: str, size: int, **changes: Any) -> Change:
+    return Change(ref=PackageRef.parse(ref), title=title, category=category, size=size * MB, **changes)
+
+
+CAMPAIGN = _release(
+    "workshop/starter-campaign@1.0.0", "Starter Campaign", "campaign", 33, license="CC-BY-4.0", kind=ChangeKind.ADD,
+    disk=33 * MB,
+)  # fmt: skip
+NEEDED = {"why": Why.NEEDED, "needed_by": (CAMPAIGN.ref.package,)}
+
+
+def many_changes(extra: int = 0) -> ChangeSet:
+    """A wish with what it needs, an update among it, and things that a player should know."""
+    sand = _release(
+        "frostbyte/sand-textures@2.0.0", "Sand Textures in Four Times the Detail", "sprites", 112, kind=ChangeKind.ADD,
+        license="CC-BY-NC-4.0", disk=75 * MB, reused=37 * MB, newer="3.0.0", **NEEDED,
+    )  # fmt: skip
+    sounds = _release(
+        "signal-corps/sounds@1.3.0", "Sounds", "voice-pack", 61, kind=ChangeKind.UPDATE, before="1.1.0",
+        license="CC-BY-SA-4.0", reused=52 * MB, disk=12 * MB, why=Why.NEEDED, needed_by=(sand.ref.package,),
+    )  # fmt: skip
+    here = _release("ladder-crew/balance@2.1.0", "Balance", "mod", 0, kind=ChangeKind.KEEP, **NEEDED)
+    more = tuple(
+        _release(f"pack/part-{at}@1.{at}.0", f"Map Pack Part {at}", "map", 4 + at, kind=ChangeKind.ADD,
+                 license="CC0-1.0", disk=(4 + at) * MB, **NEEDED)
+        for at in range(1, extra + 1)
+    )  # fmt: skip
+    return ChangeSet(
+        changes=(here, sounds, sand, *more, CAMPAIGN),
+        cautions=(Caution(worry=Worry.LICENSE_LIMITS, ref=sand.ref, detail="CC-BY-NC-4.0"),),
+        disk_free=118_000 * MB,
+    )
+
+
+def review_of(changes: ChangeSet) -> Callable[[Scene], None]:
+    def shown(scene: Scene) -> None:
+        scene.engine.answer(PlanInstall, changes)
+        browse(scene)
+        scene.window.reviews.install(((CAMPAIGN.ref.package, ""),), CAMPAIGN.title)
+
+    return shown
+
+
+def review_warns(scene: Scene) -> None:
+    changes = many_changes()
+    sounds = changes.changes[1]
+    cautions = (
+        Caution(worry=Worry.LICENSE_CHANGED, ref=sounds.ref, detail="CC0-1.0"),
+        Caution(worry=Worry.WITHDRAWN, ref=changes.changes[2].ref),
+        Caution(worry=Worry.DISK),
+    )
+    review_of(replace(changes, cautions=cautions, disk_free=60 * MB))(scene)
+
+
+def review_updates(scene: Scene) -> None:
+    library = scene.engine.view.library.values()
+    scene.engine.publish(library=[replace(e, update_to="9.0.0", update_bytes=e.size // 3) for e in library])
+    scene.window.go("library")
+    settle()
+    scene.window.page("library").update_all.click()
+    settle()
+    sheet = scene.window.reviews.sheet
+    sheet.list.toggled.emit(sheet.list.rows.rows[1].ref, False)
+    sheet.list.setFocus(Qt.FocusReason.TabFocusReason)
+
+
+def review_removal(scene: Scene) -> None:
+    scene.window.go("library")
+    settle()
+    page = scene.window.page("library")
+    page.actions_.remove([entry for entry in page.model.entries if entry.needed_by][:1])
+    settle()
+    sheet = scene.window.reviews.sheet
+    sheet.list.toggled.emit(sheet.list.rows.rows[-1].ref, False)
+
+
+def review_loading(scene: Scene) -> None:
+    scene.engine.hold(PlanInstall)
+    review_of(many_changes())(scene)
+
+
+def review_trouble(scene: Scene) -> None:
+    scene.engine.refuse(PlanInstall, RegistryError("unreachable", "no answer"))
+    review_of(many_changes())(scene)
+
+
+def review_conflict(scene: Scene) -> None:
+    ways = (
+        WayOut(
+            "Take frostbyte/sand-textures 1.4.0 instead of =2.0.0: that works.",
+            PackageId("frostbyte", "sand-textures"), "1.4.0",
+        ),
+        WayOut("Leave out workshop/starter-campaign: everything else works together.", CAMPAIGN.ref.package),
+    )  # fmt: skip
+    conflict = VersionConflict(
+        "…",
+        headline="Not all of this works together: signal-corps/sounds is needed in versions that exclude each other.",
+        chains=(
+            "You want workshop/starter-campaign, and workshop/starter-campaign 1.0.0 needs signal-corps/sounds ^1.3",
+            "You want frostbyte/sand-textures =2.0.0, and frostbyte/sand-textures 2.0.0 needs signal-corps/sounds <1.2",
+        ),
+        helps=ways,
+    )
+    scene.engine.refuse(PlanInstall, conflict)
+    review_of(many_changes())(scene)
+
+
 def plain(key: str) -> Callable[[Scene], None]:
     return lambda scene: scene.window.go(key)
 
@@ -137,6 +249,14 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "package-versions": package_tab("versions"),
     "package-needs": package_tab("dependencies"),
     "package-files": package_tab("files"),
+    "review": review_of(many_changes()),
+    "review-many": review_of(many_changes(24)),
+    "review-warns": review_warns,
+    "review-updates": review_updates,
+    "review-removal": review_removal,
+    "review-loading": review_loading,
+    "review-trouble": review_trouble,
+    "review-conflict": review_conflict,
     "downloads": plain("downloads"),
     "library": plain("library"),
     "downloads-scheduled": downloads_scheduled,

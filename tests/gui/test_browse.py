@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from icworkshop_gui.core.catalog import PackageId, PackageSummary, Sort
 from icworkshop_gui.core.errors import RegistryError, UserError
-from icworkshop_gui.engine.api.commands import GetPackage, Install, Resume, Search
+from icworkshop_gui.engine.api.commands import GetPackage, InstallAll, Resume, Search
 from icworkshop_gui.engine.api.snapshots import EngineTotals, SourceState
 from icworkshop_gui.gui.models.catalog import CatalogRole
 from icworkshop_gui.gui.models.package_state import Standing
@@ -58,7 +58,8 @@ def test_painted_button_installs_and_turns_into_progress(desk: Desk) -> None:
     view = desk.go("browse")
     QTest.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=button_point(view, ABSENT))
     desk.settle()
-    assert desk.engine.last(Install).package == ABSENT
+    desk.settle()
+    assert desk.engine.last(InstallAll).packages[0][0] == ABSENT
     state = view.model.index_of(ABSENT).data(CatalogRole.STATE)
     assert state.standing is Standing.RUNNING
     assert "downloading" in view.model.index_of(ABSENT).data(Qt.ItemDataRole.AccessibleTextRole)
@@ -68,7 +69,7 @@ def test_press_beside_the_button_only_selects(desk: Desk) -> None:
     view = desk.go("browse")
     index = view.model.index_of(ABSENT)
     QTest.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=view.list.visualRect(index).center())
-    assert not any(isinstance(command, Install) for command in desk.engine.commands)
+    assert not any(isinstance(command, InstallAll) for command in desk.engine.commands)
     assert view.list.currentIndex() == index
 
 
@@ -77,7 +78,7 @@ def test_press_that_leaves_the_button_does_nothing(desk: Desk) -> None:
     at = button_point(view, ABSENT)
     QTest.mousePress(view.list.viewport(), Qt.MouseButton.LeftButton, pos=at)
     QTest.mouseRelease(view.list.viewport(), Qt.MouseButton.LeftButton, pos=at - QPoint(300, 0))
-    assert not any(isinstance(command, Install) for command in desk.engine.commands)
+    assert not any(isinstance(command, InstallAll) for command in desk.engine.commands)
 
 
 def test_paused_row_resumes(desk: Desk) -> None:
@@ -88,7 +89,7 @@ def test_paused_row_resumes(desk: Desk) -> None:
 
 
 def test_refused_install_says_why(desk: Desk) -> None:
-    desk.engine.refuse(Install, UserError("There is no room."))
+    desk.engine.refuse(InstallAll, UserError("There is no room."))
     view = desk.go("browse")
     QTest.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=button_point(view, ABSENT))
     desk.settle()
@@ -106,7 +107,8 @@ def test_install_with_the_keyboard_alone(desk: Desk) -> None:
     QTest.keyClick(view.search.edit, Qt.Key.Key_Down)
     assert view.list.hasFocus()
     QTest.keyClick(view.list, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-    assert desk.engine.last(Install).package == ABSENT
+    desk.settle()
+    assert desk.engine.last(InstallAll).packages[0][0] == ABSENT
     QTest.keyClick(view.list, Qt.Key.Key_Return)
     assert desk.window.current == "package"
 

@@ -15,10 +15,10 @@ from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import IntegrityError, UserError
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.gui import format as words
+from icworkshop_gui.gui.dialogs.review import ReviewSheet
 from icworkshop_gui.gui.models.library import Look, Order
 from icworkshop_gui.gui.models.package_state import PackageState, Standing
 from icworkshop_gui.gui.screens.library import LibraryScreen
-from icworkshop_gui.gui.screens.library.actions import with_dependants
 from icworkshop_gui.gui.screens.library.rows import Part, parts_of
 from icworkshop_gui.gui.screens.library.storage import color_of, storage_words
 from icworkshop_gui.gui.tokens import AREA_INK, AREAS, Scheme, area_color, contrast
@@ -93,7 +93,8 @@ def test_what_others_need_is_asked_about(desk: Desk, page: LibraryScreen) -> Non
     page.list.choose(POLAR)
     desk.key(page.list, Qt.Key.Key_Delete)
     sheet = desk.sheet()
-    assert any("Combined Arms needs it" in label.text() for label in sheet.findChildren(QLabel))
+    assert isinstance(sheet, ReviewSheet)
+    assert [row.why for row in sheet.list.rows.rows] == ["asked for by you", "needs Polar Tiles HD"]
     assert not any(isinstance(command, c.RemovePackage) for command in desk.engine.commands)
     desk.press(sheet, "Cancel")
     desk.key(page.list, Qt.Key.Key_Delete)
@@ -227,13 +228,6 @@ def test_every_row_paints_at_every_width(desk: Desk, page: LibraryScreen) -> Non
             assert not any(a.intersects(b) for a in places for b in places if a is not b)
 
 
-def test_dependants_come_before_what_they_need() -> None:
-    base = entry("a/base@1.0.0", "Base", "mod", 1, needed_by=("a/mid",))
-    mid = entry("a/mid@1.0.0", "Mid", "mod", 1, needed_by=("a/top", "a/base", "a/gone"))
-    top = entry("a/top@1.0.0", "Top", "mod", 1)
-    assert [e.title for e in with_dependants([base], [base, mid, top])] == ["Top", "Mid", "Base"]
-
-
 @given(st.lists(st.integers(1, 10**12), min_size=1, max_size=40), st.integers(1, 2000), st.integers(1, 400))
 def test_the_map_fills_its_area_in_proportion(sizes: list[int], width: int, height: int) -> None:
     sizes.sort(reverse=True)
@@ -290,7 +284,9 @@ def test_an_update_says_what_must_be_fetched(desk: Desk, page: LibraryScreen) ->
     assert found is not None
     assert found.update_bytes == found.size // 3
     choose(page.actions_.menu(found, page), f"Update to 2.1.0 · {words.size(found.size // 3)}")
-    assert desk.engine.last(c.Install) == c.Install(ref.package, "2.1.0")
+    desk.settle()
+    assert desk.engine.last(c.PlanInstall).packages == ((ref.package, "2.1.0"),)
+    desk.sheet().close_sheet()
     button = InstallButton()
     button.show_state(PackageState(Standing.UPDATE, None, found), found.size, "2.1.0")
     assert button.text() == f"Update {words.size(found.size // 3)}"

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 
 from icworkshop_gui.core.catalog import PackageDetail, PackageId, PackageRef
 from icworkshop_gui.core.errors import NotFound, RegistryError
-from icworkshop_gui.engine.api.commands import GetPackage, Install
+from icworkshop_gui.engine.api.commands import GetPackage, InstallAll
 from icworkshop_gui.gui.widgets.buttons import Button
 from icworkshop_gui.gui.widgets.markdown_view import MarkdownView
 from tests.gui.conftest import Desk
@@ -57,7 +57,7 @@ def test_install_button_is_one_object(desk: Desk) -> None:
     assert button.text() == "Install 33 MB"
     QTest.keyClick(button, Qt.Key.Key_Return)
     desk.settle()
-    assert desk.engine.last(Install) == Install(CAMPAIGN)
+    assert desk.engine.last(InstallAll).packages == ((CAMPAIGN, "1.2.0"),)
     assert "%" in button.text()
     assert button.hasFocus()
     transfer = next(t for t in desk.engine.view.transfers.values() if t.ref and t.ref.package == CAMPAIGN)
@@ -88,7 +88,8 @@ def test_page_that_cannot_be_loaded_still_installs(desk: Desk) -> None:
     assert "could not be loaded" in page._nothing.title.text()
     assert "Installing still works." in page._nothing.text.text()
     page.facts.button.click()
-    assert desk.engine.last(Install).package == CAMPAIGN
+    desk.settle()
+    assert desk.engine.last(InstallAll).packages == ((CAMPAIGN, "1.2.0"),)
     desk.engine.accept(GetPackage)
     next(b for b in page._nothing.findChildren(Button) if b.text() == "Try again").click()
     desk.settle()
@@ -124,7 +125,8 @@ def test_versions_install_exactly_that_version(desk: Desk, monkeypatch: pytest.M
     assert spoken(page.versions)[2].endswith("Withdrawn by its author")
     page.versions.setCurrentIndex(page.versions.rows.index(1))
     QTest.keyClick(page.versions, Qt.Key.Key_Return)
-    assert desk.engine.last(Install) == Install(CAMPAIGN, "0.9.0")
+    desk.settle()
+    assert desk.engine.last(InstallAll).packages == ((CAMPAIGN, "0.9.0"),)
 
 
 def test_dependencies_lead_to_their_pages_and_back(desk: Desk) -> None:

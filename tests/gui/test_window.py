@@ -344,7 +344,7 @@ def test_bundled_font_is_there(desk: Desk) -> None:
 
 
 def sources() -> list[tuple[Path, str]]:
-    return [(path, path.read_text(encoding="utf-8")) for path in sorted(GUI.rglob("*.py"))]
+    return [(path.relative_to(GUI), path.read_text(encoding="utf-8")) for path in sorted(GUI.rglob("*.py"))]
 
 
 def test_no_nested_event_loops() -> None:

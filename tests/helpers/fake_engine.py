@@ -34,6 +34,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferState,
 )
 from tests.helpers import sample_content as sample
+from tests.helpers.fake_plans import plan_install, plan_removal
 
 R = TypeVar("R")
 _RATES = {"workshop.p2p.max_download_speed": "limit_down", "workshop.p2p.max_upload_speed": "limit_up"}
@@ -64,6 +65,7 @@ class FakeEngine:
         self._view.settings = {setting.key: setting.default for setting in SETTINGS}
         self._subscribers: list[Subscriber] = []
         self._refusals: dict[type[c.Command[Any]], Exception] = {}
+        self._canned: dict[type[c.Command[Any]], object] = {}
         self._held: dict[type[c.Command[Any]], list[tuple[c.Command[Any], Future[Any]]]] = {}
         self._watched: TransferId | None = None
         self._cancelled: dict[TransferId, TransferSnapshot] = {}
@@ -122,6 +124,10 @@ class FakeEngine:
     def refuse(self, kind: type[c.Command[Any]], error: Exception) -> None:
         """From now on, commands of this type fail with this error."""
         self._refusals[kind] = error
+
+    def answer(self, kind: type[c.Command[R]], value: R) -> None:
+        """From now on, commands of this type are answered so, and nothing else happens."""
+        self._canned[kind] = value
 
     def accept(self, kind: type[c.Command[Any]]) -> None:
         """Undo `refuse`."""
@@ -194,7 +200,8 @@ class FakeEngine:
             refusal = self._refusals.get(type(command))
             if refusal is not None:
                 raise refusal
-            answer: Any = self._carry_out(command)
+            canned = self._canned.get(type(command))
+            answer: Any = self._carry_out(command) if canned is None else canned
         except Exception as error:
             future.set_exception(error)
         else:
@@ -214,6 +221,12 @@ class FakeEngine:
                 return self.previews[sha256]
             case c.Install() | c.AddTorrent():
                 return self._add(command)
+            case c.PlanInstall(packages):
+                return plan_install(self.catalog, self._view.library, packages, self._view.totals.disk_free)
+            case c.PlanRemove(refs, keep):
+                return plan_removal(self._view.library, refs, keep, self._view.totals.disk_free)
+            case c.InstallAll(packages, tier):
+                return tuple(self._add(c.Install(package, version, tier)) for package, version in packages)
             case c.AddPeers(transfer) | c.AddWebSeeds(transfer) | c.Recheck(transfer):
                 self._transfer(transfer)
             case c.Pause(transfers):

@@ -75,6 +75,9 @@ class Change:
     before: str = ""
     """The newest version that is installed, unless it is this one."""
     title: str = ""
+    category: str = ""
+    preview_sha256: str = ""
+    """Hex; empty when the author gave no picture."""
     license: str = ""
     size: int = 0
     """Bytes of the package."""

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.pictures import Pictures
+from icworkshop_gui.gui.reviews import Reviews
 from icworkshop_gui.gui.widgets.header import PageHeader
 from icworkshop_gui.gui.widgets.notice_bar import Notice
 from icworkshop_gui.gui.widgets.sheet import Sheet
@@ -25,6 +26,11 @@ class Shell(Protocol):
     @property
     def pictures(self) -> Pictures:
         """Thumbnails: authors' pictures, or drawn art."""
+        ...
+
+    @property
+    def reviews(self) -> Reviews:
+        """What would change, shown before it does."""
         ...
 
     def go(self, key: str, argument: object = None) -> None:

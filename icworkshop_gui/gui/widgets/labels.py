@@ -63,7 +63,16 @@ class Paragraph(Label):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
-            self.setFixedHeight(self.heightForWidth(event.size().width()))
+            self._fit(event.size().width())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._fit(self.width())
+
+    def _fit(self, width: int) -> None:
+        height = self.heightForWidth(width)  # -1 for no words
+        if height >= 0:
+            self.setFixedHeight(height)
 
 
 class ElidedLabel(Label):

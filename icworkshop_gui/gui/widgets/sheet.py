@@ -14,7 +14,7 @@ from icworkshop_gui.gui.tokens import Measure, Token
 from icworkshop_gui.gui.widgets.buttons import Button, IconButton, Kind
 from icworkshop_gui.gui.widgets.card import Card
 from icworkshop_gui.gui.widgets.focus import hand_on
-from icworkshop_gui.gui.widgets.labels import Label
+from icworkshop_gui.gui.widgets.labels import ElidedLabel, Label
 
 VEIL = QColor(0, 0, 0, 128)
 """50 % (LOOK.md, "Measures")."""
@@ -43,13 +43,14 @@ class Sheet(QWidget):
         self._side = side
         self._before: QWidget | None = None
         self.setAccessibleName(title)
-        self.panel = Card(self, radius=0 if side is Side.RIGHT else Measure.RADIUS_PART)
+        self.panel = Card(self)
         self.panel.setFixedWidth(width)
         column = QVBoxLayout(self.panel)
         column.setContentsMargins(22, 16, 22, 20)
         column.setSpacing(12)
         top = QHBoxLayout()
-        top.addWidget(Label(title, Text.SHEET), 1)
+        self.title = ElidedLabel(title, Text.SHEET)
+        top.addWidget(self.title, 1)
         self.cross = IconButton("x", "Close")
         self.cross.clicked.connect(self.close_sheet)
         top.addWidget(self.cross)
@@ -62,6 +63,11 @@ class Sheet(QWidget):
         self.buttons.addStretch(1)
         column.addLayout(self.buttons)
         self.hide()
+
+    def set_title(self, title: str) -> None:
+        """Another title, also for a screen reader."""
+        self.title.setText(title)
+        self.setAccessibleName(title)
 
     def add_button(self, button: Button) -> Button:
         """At the lower right, in order."""
@@ -96,7 +102,9 @@ class Sheet(QWidget):
     def _place(self) -> None:
         width = min(self.panel.width(), self.width() - 2 * Measure.MARGIN)
         if self._side is Side.RIGHT:
-            self.panel.setGeometry(self.width() - self.panel.width(), 0, self.panel.width(), self.height())
+            # As in the drawing of the lobby's sheet: clear of the edges and of the status strip.
+            height = self.height() - 2 * Measure.MARGIN - Measure.STATUS
+            self.panel.setGeometry(self.width() - width - Measure.MARGIN, Measure.MARGIN, width, height)
             return
         height = min(max(self.panel.sizeHint().height(), self._wrapped_height(width)), self.height() - 2 * Measure.GAP)
         self.panel.setGeometry((self.width() - width) // 2, max(14, (self.height() - height) * 2 // 5), width, height)

@@ -9,38 +9,16 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
-from icworkshop_gui.core.catalog import PackageId, PackageRef
+from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.engine.api import commands as c
+from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.snapshots import LibraryEntry
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.models.library import LibraryModel, report_words
 from icworkshop_gui.gui.screens.base import Shell
-from icworkshop_gui.gui.theme import Text
 from icworkshop_gui.gui.tokens import Token
-from icworkshop_gui.gui.widgets.buttons import Button, Kind
-from icworkshop_gui.gui.widgets.labels import Label
 from icworkshop_gui.gui.widgets.menu import Menu
-from icworkshop_gui.gui.widgets.sheet import Sheet
 from icworkshop_gui.gui.widgets.toast import Toast
-
-
-def with_dependants(entries: Sequence[LibraryEntry], everything: Sequence[LibraryEntry]) -> list[LibraryEntry]:
-    """These and all that needs them, in the end; those that nothing needs come first, so that each can go in turn."""
-    by_name: dict[PackageId, LibraryEntry] = {entry.ref.package: entry for entry in everything}
-    found: dict[PackageRef, LibraryEntry] = {}
-
-    def add(entry: LibraryEntry) -> None:
-        if entry.ref in found:
-            return
-        found[entry.ref] = entry
-        for name in entry.needed_by:
-            other = by_name.get(PackageId.parse(name))
-            if other is not None:
-                add(other)
-
-    for entry in entries:
-        add(entry)
-    return list(reversed(found.values()))
 
 
 class LibraryActions(QObject):
@@ -92,52 +70,26 @@ class LibraryActions(QObject):
     # --- remove --------------------------------------------------------------------------------------
 
     def remove(self, entries: Sequence[LibraryEntry]) -> None:
-        """At once, with Undo; asks first when something that stays needs one of them."""
-        going = {entry.ref.package for entry in entries}
-        needed = {name for entry in entries for name in entry.needed_by if PackageId.parse(name) not in going}
-        if needed:
-            self._shell.open_sheet(self._ask_sheet(entries))
-        elif entries:
-            self._remove_now(with_dependants(entries, entries))
-
-    def _ask_sheet(self, entries: Sequence[LibraryEntry]) -> Sheet:
-        everything = with_dependants(entries, self._model.entries)
-        asked = {entry.ref for entry in entries}
-        others = [entry.title for entry in everything if entry.ref not in asked]
+        """At once, with Undo; reviewed first when something that stays needs one of them, or came along with it."""
+        if not entries:
+            return
         what = entries[0].title if len(entries) == 1 else words.count(len(entries), "package", "packages")
-        verb = "needs" if len(others) == 1 else "need"
-        sheet = Sheet(f"Remove {what}?", width=460)
-        text = f"{', '.join(others)} {verb} it and will not work without it."
-        sheet.body.addWidget(Label(text, Text.BODY, Token.MUTED, wrap=True))
-        cancel = sheet.add_button(Button("Cancel"))
-        cancel.clicked.connect(sheet.close_sheet)
+        self._shell.reviews.remove([entry.ref for entry in entries], what, self._remove_now)
 
-        def agreed(chosen: Sequence[LibraryEntry]) -> Callable[[], None]:
-            def act() -> None:
-                sheet.close_sheet()
-                self._remove_now(chosen, force=True)
-
-            return act
-
-        only = sheet.add_button(Button("Remove only this" if len(entries) == 1 else "Remove only these"))
-        only.clicked.connect(agreed(entries))
-        freed = sum(entry.unique for entry in everything)
-        whole = sheet.add_button(Button(f"Remove all {len(everything)} · frees {words.size(freed)}", kind=Kind.DANGER))
-        whole.clicked.connect(agreed(everything))
-        return sheet
-
-    def _remove_now(self, entries: Sequence[LibraryEntry], *, force: bool = False) -> None:
-        bridge = self._shell.bridge
-        for entry in entries:
-            self._model.set_hidden(entry.ref, True)
-            bridge.send(c.RemovePackage(entry.ref, force), self._unhide(entry.ref))
-        what = entries[0].title if len(entries) == 1 else words.count(len(entries), "package", "packages")
-        freed = sum(entry.unique for entry in entries)
+    def _remove_now(self, changes: ChangeSet) -> None:
+        bridge, going = self._shell.bridge, changes.going
+        # Several are removed at once; and what is kept although it will not work was agreed to.
+        force = len(going) > 1 or bool(changes.cautions)
+        for change in going:
+            self._model.set_hidden(change.ref, True)
+            bridge.send(c.RemovePackage(change.ref, force), self._unhide(change.ref))
+        what = words.clipped(going[0].title) if len(going) == 1 else words.count(len(going), "package", "packages")
+        freed = -sum(change.disk for change in going)
 
         def undo() -> None:
-            for entry in reversed(entries):
-                bridge.send(c.UndoRemove(entry.ref))
-                self._model.set_hidden(entry.ref, False)
+            for change in reversed(going):
+                bridge.send(c.UndoRemove(change.ref))
+                self._model.set_hidden(change.ref, False)
 
         text = f"Removed {what} – frees {words.size(freed)}"
         self._shell.toast(Toast(text, icon="trash-2", token=Token.MUTED, action="Undo", on_action=undo))
@@ -165,7 +117,14 @@ class LibraryActions(QObject):
 
     def update(self, entry: LibraryEntry) -> None:
         """Fetch what is new of the newer version."""
-        self._shell.bridge.send(c.Install(entry.ref.package, entry.update_to), self._complain)
+        self.update_all([entry])
+
+    def update_all(self, entries: Sequence[LibraryEntry]) -> None:
+        """All of these that have a newer version; their versions are chosen together."""
+        newer = [entry for entry in entries if entry.update_to]
+        if newer:
+            what = newer[0].title if len(newer) == 1 else words.count(len(newer), "update", "updates")
+            self._shell.reviews.install([(entry.ref.package, entry.update_to) for entry in newer], what)
 
     def menu(self, entry: LibraryEntry, parent: QWidget) -> Menu:
         """What can be done to one package."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout
@@ -46,7 +48,8 @@ class LibraryScreen(Screen):
         self.search.setFixedWidth(300)
         self.order = Button(self.model.order.value, trailing="chevron-down", name="Sort")
         self.verify_all = Button("Verify all", icon="shield-check")
-        for widget in (self.search, self.order, self.verify_all):
+        self.update_all = Button("Update all", icon="refresh-cw", kind=Kind.PRIMARY)
+        for widget in (self.search, self.order, self.verify_all, self.update_all):
             self.header.add(widget)
 
     def _build(self) -> None:
@@ -77,6 +80,7 @@ class LibraryScreen(Screen):
         self.search.downPressed.connect(self._enter_list)
         self.order.clicked.connect(self._order_menu)
         self.verify_all.clicked.connect(self._verify_all)
+        self.update_all.clicked.connect(lambda: self.actions_.update_all(self.model.entries))
         self.list.partPressed.connect(self._part)
         self.list.keyPressed.connect(self._key)
         self.list.menuWanted.connect(self._menu_at)
@@ -128,8 +132,17 @@ class LibraryScreen(Screen):
         self.selection.show_facts(self.model.ticked, totals, sum(entry.sharing for entry in entries))
         for widget in (self.storage, self.selection):
             widget.setVisible(bool(entries))
+        self._show_updates(entries)
         self.verify_all.setEnabled(bool(entries) and not self.actions_.is_checking)
         self._stack.setCurrentIndex(0 if self.model.rows else 2 if entries else 1)
+
+    def _show_updates(self, entries: Sequence[LibraryEntry]) -> None:
+        """How many, and what they would fetch once all were measured."""
+        newer = [entry for entry in entries if entry.update_to]
+        sizes = [entry.update_bytes for entry in newer if entry.update_bytes is not None]
+        what = "Update" if len(newer) == 1 else f"Update all {len(newer)}"
+        self.update_all.setText(f"{what} · {words.size(sum(sizes))}" if len(sizes) == len(newer) else what)
+        self.update_all.setVisible(bool(newer))
 
     def _search(self, text: str) -> None:
         self.model.search(text)
