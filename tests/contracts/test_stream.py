@@ -193,6 +193,27 @@ def test_a_write_that_breaks_off_inside_a_chunk_goes_on_there(run: Run) -> None:
     run(body)
 
 
+def test_whoever_expects_much_gets_it_all_the_same_and_the_end_too(run: Run) -> None:
+    async def body(ours: Stream, theirs: Stream) -> None:
+        here, there = Recorder(ours), Recorder(theirs)
+        theirs.expect(10_000)
+        for _ in range(5):
+            ours.write([bytes(2_000)])
+            await asyncio.sleep(0.001)
+        await until(lambda: len(there.got) == 10_000)
+        ours.write([b"less than that"])
+        await asyncio.sleep(0.005)
+        theirs.expect(1)
+        await until(lambda: len(there.got) == 10_014)
+        theirs.expect(10_000)
+        ours.write([b"the last words"])
+        ours.close()
+        await until(lambda: there.ended and here.ended)
+        assert len(there.got) == 10_028
+
+    run(body)
+
+
 def test_writable_is_not_called_when_nothing_waited(run: Run) -> None:
     async def body(ours: Stream, theirs: Stream) -> None:
         here, there = Recorder(ours), Recorder(theirs)

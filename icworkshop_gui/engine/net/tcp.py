@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -26,6 +27,9 @@ CHUNKS_MAX: Final = 512
 READS_MAX: Final = 4
 """`recv_into` calls for one readiness event while each fills its buffer: saves turns of the loop and stays fair."""
 
+EXPECT_MIN: Final = 2048
+"""Bytes to wait for that are worth a system call: more than a packet."""
+
 LINGER: Final = 10.0
 """Seconds that a closing stream waits for the other side to take what was written and to close too."""
 
@@ -38,6 +42,8 @@ ACCEPT_PAUSE: Final = 1.0
 BACKLOG: Final = 128
 
 _DISCARD: Final = memoryview(bytearray(65536))
+
+HAS_RCVLOWAT: Final = sys.platform == "linux"
 
 _NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
@@ -71,6 +77,7 @@ class TcpStream:
         self._queued = 0
         self._low_water = LOW_WATER
         self._was_high = False
+        self._expected = 1
         self._watching_reads = False
         self._watching_writes = False
         self._paused = False
@@ -115,6 +122,18 @@ class TcpStream:
     def set_backlog(self, count: int) -> None:
         self._low_water = count // LOW_SHARE
         limit_unsent(self._sock, count)
+
+    def expect(self, count: int) -> None:
+        """SO_RCVLOWAT: the system wakes us once a block, not once a packet. Linux alone: there it is known to hold for
+        epoll, and to tell of the end of the stream all the same."""
+        if count < EXPECT_MIN:
+            count = 1
+        if count != self._expected and HAS_RCVLOWAT and not self._finished:
+            self._expected = count
+            try:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            except OSError as error:
+                self._finish(error)
 
     def pause_reading(self) -> None:
         self._paused = True

@@ -75,6 +75,10 @@ class ThrottledStream:
         self._low_water = count // LOW_SHARE
         self._inner.set_backlog(count)
 
+    def expect(self, count: int) -> None:
+        # Under a limit bytes are taken as they may be, not as they are wanted.
+        self._inner.expect(count if self._down.unlimited else 1)
+
     def pause_reading(self) -> None:
         self._paused_by_user = True
         self._inner.pause_reading()

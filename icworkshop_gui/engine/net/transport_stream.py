@@ -60,6 +60,9 @@ class TransportStream(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(high=self._low_water, low=self._low_water)
             limit_unsent(self._transport.get_extra_info("socket"), count)
 
+    def expect(self, count: int) -> None:
+        """Not told: the loop reads by itself."""
+
     def pause_reading(self) -> None:
         self._paused = True
         self._apply_pause()

@@ -14,7 +14,7 @@ from icworkshop_gui.core.clock import Clock
 from icworkshop_gui.core.errors import RemoteProtocolError
 from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.core.units import BLOCK_SIZE
+from icworkshop_gui.core.units import BLOCK_SIZE, KIB
 from icworkshop_gui.engine.net.stream import Buffer, Stream
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.backlog import Backlog
@@ -60,6 +60,12 @@ FLAPPING_SECONDS = 60.0
 CANCEL_SECONDS = 10.0
 """How long a block that was taken back is waited for where the peer does not tell (no BEP 6): what it has handed to
 its socket before it heard of the cancel is here by then."""
+
+EXPECT_MAX = 32 * KIB
+"""Bytes received at once above which the line is so fast that there is nothing to wait for."""
+
+EXPECT_SECONDS = 0.25
+"""For how long we sleep through the packets of a block at most."""
 
 MAX_CONTROL_BACKLOG = 4 << 20
 """Unsent bytes at which a peer that reads nothing and keeps asking is dropped."""
@@ -243,6 +249,14 @@ class Peer:
             return
         if events:
             self._handle(events, now)
+        if count <= EXPECT_MAX and not self.gone:
+            self._expect()
+
+    def _expect(self) -> None:
+        """Sleep through the packets of a block, where it is here soon."""
+        missing = self.wire.missing
+        soon = missing <= EXPECT_MAX and missing <= self.down_meter.rate * EXPECT_SECONDS
+        self._stream.expect(missing if soon else 1)
 
     def writable(self) -> None:
         if not self.gone:
@@ -367,6 +381,7 @@ class Peer:
         self.up_meter.sample(self.uploaded, now)
         self.score.sample(self.down_meter.last, self.up_meter.last, now - self._ticked_at)
         self._ticked_at = now
+        self._expect()
 
     def update_interest(self, wants: bool) -> None:
         """Say whether we want something, when that has changed."""

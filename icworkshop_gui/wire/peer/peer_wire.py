@@ -189,6 +189,16 @@ class PeerWire:
             self._failed = True
             raise
 
+    @property
+    def missing(self) -> int:
+        """Bytes without which nothing more can come of what is here: the rest of the frame that has begun, else 1."""
+        available = self._end - self._start
+        if available < 4:
+            return 1
+        length: int
+        (length,) = codec.PREFIX.unpack_from(self._data, self._start)
+        return max(1, 4 + length - available)
+
     def feed(self, data: bytes, now: float) -> list[Event]:
         """Like `received`, for bytes from elsewhere: what came behind the handshake. At most `BUFFER_MIN` of them."""
         room = self.buffer()

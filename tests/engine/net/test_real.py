@@ -38,6 +38,31 @@ def watching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return bool(request.param)
 
 
+@pytest.mark.skipif(not tcp.HAS_RCVLOWAT, reason="the system cannot be told")
+def test_a_block_that_comes_packet_by_packet_wakes_us_once() -> None:
+    async def main() -> None:
+        net = RealNetwork(host="127.0.0.1")
+        accepted: list[Stream] = []
+        listener = await net.listen(0, accepted.append)
+        ours = await net.dial(Endpoint("127.0.0.1", listener.port), TransportKind.TCP, 5.0)
+        await until(lambda: bool(accepted))
+        there = Recorder(accepted[0])
+        Recorder(ours)
+        accepted[0].expect(16_384)
+        for _ in range(16):
+            ours.write([bytes(1024)])
+            await asyncio.sleep(0.001)
+        await until(lambda: len(there.got) == 16_384)
+        assert there.bites == 1
+        for stream in (ours, accepted[0]):
+            stream.abort()
+        await asyncio.sleep(0)
+        await listener.aclose()
+        await net.aclose()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("watching", [True, False], ids=["sockets", "transports"], indirect=True)
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_every_address_is_listened_on_and_can_be_dialed(host: str, watching: bool) -> None:

@@ -294,6 +294,16 @@ def test_the_same_bytes_cut_anywhere_give_the_same_events(cuts: list[int]) -> No
     assert deliver_cut(_talk_machine(), TALK, cuts) == deliver(_talk_machine(), TALK)
 
 
+@given(st.integers(0, len(TALK)))
+def test_with_fewer_bytes_than_are_missing_nothing_happens(cut: int) -> None:
+    machine = _talk_machine()
+    deliver(machine, TALK[:cut])
+    missing = machine.missing
+    assert missing >= 1
+    assert deliver(machine, TALK[cut : cut + missing - 1]) == []
+    assert missing == 1 or machine.missing == 1
+
+
 def test_byte_by_byte_too() -> None:
     short = TALK[:16_600]
     assert deliver_cut(_talk_machine(), short, range(len(short))) == deliver(_talk_machine(), short)
