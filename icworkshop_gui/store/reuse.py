@@ -168,13 +168,13 @@ class ReuseSearch:
             for chunk in file.chunks:
                 here = self._match(chunk)
                 if here is not None:
-                    _append(found, Copy(file.blob, offset, here.blob, here.offset, chunk.length))
+                    add_copy(found, Copy(file.blob, offset, here.blob, here.offset, chunk.length))
                 else:
                     at = offset
                     for part in self._fine.get(chunk, ()):
                         place = self._parts.get(part)
                         if place is not None:
-                            _append(found, Copy(file.blob, at, *place, part.length))
+                            add_copy(found, Copy(file.blob, at, *place, part.length))
                         at += part.length
                 offset += chunk.length
         return found
@@ -272,7 +272,8 @@ class ReuseSearch:
                     self._loose.setdefault(name, here)
 
 
-def _append(found: list[Copy], more: Copy) -> None:
+def add_copy(found: list[Copy], more: Copy) -> None:
+    """At the end of the list; one that goes on where the last one ends becomes part of it."""
     if found:
         last = found[-1]
         if (

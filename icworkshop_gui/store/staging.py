@@ -30,7 +30,7 @@ from icworkshop_gui.store.layout_storage import LayoutContradicted
 from icworkshop_gui.store.package_record import PackageRecord
 from icworkshop_gui.store.parallel import Sum, in_parallel
 from icworkshop_gui.store.resume import ResumeJournal
-from icworkshop_gui.store.reuse import Copy, encode_copies, known_ranges, read_copies
+from icworkshop_gui.store.reuse import Copy, add_copy, encode_copies, known_ranges, read_copies
 
 if TYPE_CHECKING:
     from icworkshop_gui.store.store import Store
@@ -39,8 +39,8 @@ NEEDS = "needs"
 """Of a staging folder: the ids of all blobs that the download relies on or makes, for the sweep. 32 bytes each."""
 REUSE, REUSED = "reuse", "reused"
 """Of a staging folder: what may be copied from stored blobs (`store.reuse`), and the mark that it was."""
-_COPY_STEP = 4 * MIB
-"""Bytes copied by one thread at a time."""
+_COPY_STEP = MIB
+"""Bytes that are copied at once."""
 _WHOLE = "whole"
 """Folder in the staging folder, for a download whose skeleton was wrong: there its package is staged as one blob.
 A skeleton that lies may call a file by any SHA-256, the package's own too: so not beside the others."""
@@ -156,29 +156,37 @@ class PackageDownload:
         return known_ranges(self.layout, copies)
 
     def _copy(self, copies: list[Copy], places: dict[BlobId, int], progress: Progress, cancel: Cancel) -> list[Copy]:
-        steps = [
-            copy._replace(
-                offset=copy.offset + at, source_offset=copy.source_offset + at, length=min(_COPY_STEP, copy.length - at)
-            )
-            for copy in copies
-            for at in range(0, copy.length, _COPY_STEP)
-        ]
+        by_file: dict[BlobId, list[Copy]] = {}
+        for copy in copies:
+            by_file.setdefault(copy.blob, []).append(copy)
         total = Sum(progress)
 
-        def move(step: Copy) -> bool:
-            if cancel():
-                raise Cancelled
-            try:
-                data = self._store.blobs.read(step.source, step.source_offset, step.length)
-            except StorageError as error:
-                if error.fault not in (StorageFault.GONE, StorageFault.CHANGED):
-                    raise
-                return False
-            self.storage.write(places[step.blob] + step.offset, [data])
-            total.add(step.length)
-            return True
+        def fill(parts: list[Copy]) -> list[Copy]:
+            """One thread to a file: two that write into the same one wait for each other."""
+            moved: list[Copy] = []
+            for part in parts:
+                for at in range(0, part.length, _COPY_STEP):
+                    if cancel():
+                        raise Cancelled
+                    step = Copy(
+                        part.blob,
+                        part.offset + at,
+                        part.source,
+                        part.source_offset + at,
+                        min(_COPY_STEP, part.length - at),
+                    )
+                    try:
+                        data = self._store.blobs.read(step.source, step.source_offset, step.length)
+                    except StorageError as error:
+                        if error.fault not in (StorageFault.GONE, StorageFault.CHANGED):
+                            raise
+                        continue
+                    self.storage.write(places[step.blob] + step.offset, [data])
+                    add_copy(moved, step)
+                    total.add(step.length)
+            return moved
 
-        return [step for step, moved in zip(steps, in_parallel(move, steps), strict=True) if moved]
+        return [step for moved in in_parallel(fill, list(by_file.values())) for step in moved]
 
     def finish(
         self, *, facts: Mapping[str, str] | None = None, progress: Progress = no_progress, cancel: Cancel = never
