@@ -218,8 +218,16 @@ class PackageContent:
         except (WorkshopError, OSError) as error:
             log.info("event=nothing-reused ref=%s: %s", self.ref, error)
 
-    async def _search(self, run: Run, progress: Progress) -> list[Copy]:
+    async def _search(self, run: Run, progress: Progress) -> Sequence[Copy]:
         """RegistryError, NotFound, FormatError, StorageError."""
+        package, state = BlobId.from_hex(self._record.sha256), self._store.packages.changes
+        found = self._store.finds.get(package, state)
+        if found is None:
+            found = await self._search_anew(run, progress)
+            self._store.finds.put(package, state, found)
+        return found
+
+    async def _search_anew(self, run: Run, progress: Progress) -> tuple[Copy, ...]:
         skeleton = Skeleton.decode(self._record.skeleton)
         search: ReuseSearch | None = None
 
@@ -230,7 +238,7 @@ class PackageContent:
 
         await run(begin)
         if search is None:
-            return []
+            return ()
         client = self._catalog.client(self._record.source)
         raw = await client.chunks(self.ref)
         missing: list[Coarse] = []
@@ -247,11 +255,15 @@ class PackageContent:
                 search.find_fine(zip(missing, read_fine(fine_raw, missing), strict=True), progress, cancelled)
 
             await run(fine)
-        return search.copies()
+        return tuple(search.copies())
 
     async def measure(self, run: Run) -> tuple[int, int]:
         """Once prepared: bytes of the package that an installation would fetch now, and those that are here."""
-        copies = await self._search(run, lambda done: None)
+        copies: Sequence[Copy] = ()
+        try:
+            copies = await self._search(run, lambda done: None)
+        except (WorkshopError, OSError) as error:
+            log.info("event=only-whole-files ref=%s: %s", self.ref, error)
         result = (0, 0)
 
         def add_up(cancelled: Cancel) -> None:

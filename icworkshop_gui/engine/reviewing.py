@@ -9,13 +9,16 @@ from typing import Protocol
 
 from icworkshop_gui.core.catalog import FileEntry, PackageId, PackageRef, version_key
 from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.core.units import MIB
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
 from icworkshop_gui.engine.keeping import Holding, unused
 from icworkshop_gui.engine.planning import Plan, Step
 from icworkshop_gui.formats.spdx import has_limits
 
 QUESTIONS_MAX = 6
-"""Releases whose files are asked for at once: what a browser allows itself at one server."""
+"""Releases that are asked about at once: what a browser allows itself at one server."""
+MEASURED_MIN = MIB
+"""Bytes that must be missing of a package that is new here, for its chunks to be looked for in others."""
 
 
 class Shelves(Protocol):
@@ -47,8 +50,8 @@ async def review(
     measure: Callable[[Step], Awaitable[int]],
     disk_free: int = 0,
 ) -> ChangeSet:
-    """`known`: which of these files the store has. `measure`: bytes to fetch for a release of which another version is
-    here. NotFound, RegistryError.
+    """`known`: which of these files the store has. `measure`: bytes that must be fetched for a release, after
+    what is here in any form. NotFound, RegistryError.
     """
     newest: dict[PackageId, PackageRef] = {}
     for ref in sorted(installed, key=lambda ref: version_key(ref.version)):
@@ -62,22 +65,31 @@ async def review(
 
     lists = dict(zip((step.ref for step in coming), await asyncio.gather(*map(files_of, coming)), strict=True))
     here = await known({BlobId.from_hex(file.sha256) for files in lists.values() for file in files})
+    whole = {step.ref: 0 for step in coming}
+    for ref in whole:
+        for file in lists[ref]:
+            blob = BlobId.from_hex(file.sha256)
+            whole[ref] += file.size if blob in here else 0
+            here.add(blob)
+
+    async def parts_of(step: Step) -> int:
+        """Bytes that are here in any form: inside files of older versions and other packages, too."""
+        assert step.release is not None, "what is not installed was found in a source"
+        lacking = step.release.size - whole[step.ref]
+        if not installed or (step.ref.package not in newest and lacking < MEASURED_MIN):
+            return 0
+        async with places:
+            return step.release.size - await measure(step)
+
+    parts = dict(zip(whole, await asyncio.gather(*map(parts_of, coming)), strict=True))
     changes = []
     for step in plan.steps:
-        whole = 0
-        for file in lists.get(step.ref, ()):
-            blob = BlobId.from_hex(file.sha256)
-            whole += file.size if blob in here else 0
-            here.add(blob)
-        before = newest.get(step.ref.package)
         if step.ref in installed:
             changes.append(_kept(step, plan, installed[step.ref]))
-            continue
-        parts = 0
-        if before is not None and step.release is not None:
-            # Inside changed files, too, there is much of the old version: chunks.
-            parts = step.release.size - await measure(step)
-        changes.append(_coming(step, plan, "" if before is None else before.version, whole, parts))
+        else:
+            before = newest.get(step.ref.package)
+            version = "" if before is None else before.version
+            changes.append(_coming(step, plan, version, whole[step.ref], parts[step.ref]))
     cautions = tuple(_cautions(changes, {package: installed[ref] for package, ref in newest.items()}, disk_free))
     return ChangeSet(changes=tuple(changes), cautions=cautions, disk_free=disk_free)
 

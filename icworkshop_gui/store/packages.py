@@ -48,6 +48,8 @@ class Packages:
         self._wall = wall
         self._lock = threading.RLock()
         self._records: dict[PackageRef, PackageRecord] = {}
+        self.changes = 0
+        """How often a package came or went."""
 
     def load(self) -> list[SetAside]:
         """Read what is there and bring the index in line with it. Damaged ones are set aside."""
@@ -210,6 +212,7 @@ class Packages:
                 sync_folder(self._root)
             self._put_in_index(ref, skeleton)
             self._records[ref] = record
+            self.changes += 1
             return record
 
     def save(self, record: PackageRecord) -> None:
@@ -239,6 +242,7 @@ class Packages:
         """Take it out for good; the sweep frees its blobs. Its installed files are not looked at."""
         with self._lock, disk_errors():
             self._records.pop(ref, None)
+            self.changes += 1
             gone = self._root / f".{ref.folder_name}.gone"
             remove_tree(gone)
             try:

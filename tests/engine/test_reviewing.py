@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from icworkshop_gui.core.catalog import FileEntry, PackageId, PackageRef
 from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.core.units import MIB
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
 from icworkshop_gui.engine.keeping import Holding
 from icworkshop_gui.engine.planning import Plan, Step
@@ -33,7 +34,9 @@ class Shelves:
         return FILES[str(ref)]
 
 
-def reviewed(steps: Sequence[str], *installed: str, license: str = "MIT", free: int = 10_000) -> ChangeSet:
+def reviewed(
+    steps: Sequence[str], *installed: str, license: str = "MIT", free: int = 10_000, size: int = SIZE
+) -> ChangeSet:
     async def here(blobs: Iterable[BlobId]) -> set[BlobId]:
         return {blob for blob in blobs if blob.hex() == file("here", 0).sha256}
 
@@ -43,7 +46,7 @@ def reviewed(steps: Sequence[str], *installed: str, license: str = "MIT", free: 
     parsed = [PackageRef.parse(text) for text in steps]
     made = Plan(
         tuple(
-            Step(ref, replace(release(ref.package, ref.version, ()), license=license, size=SIZE), "first")
+            Step(ref, replace(release(ref.package, ref.version, ()), license=license, size=size), "first")
             for ref in parsed
         ),
         {PackageId("a", "map"): [PackageId("a", "tiles")]},
@@ -88,6 +91,15 @@ def test_a_version_beside_another_is_measured_inside_its_files() -> None:
     change = reviewed(["a/map@2.0.0"], "a/map@1.0.0").changes[0]
 
     assert (change.fetch, change.reused, change.disk) == (120, SIZE - 120, SIZE)
+
+
+def test_a_package_that_is_new_here_is_measured_where_that_may_be_worth_it() -> None:
+    def fetch(size: int, *installed: str) -> int:
+        return reviewed(["a/map@2.0.0"], *installed, size=size).fetch
+
+    assert fetch(2 * MIB, "a/other@1.0.0") == 120
+    assert fetch(MIB - 1, "a/other@1.0.0") == MIB - 1
+    assert fetch(2 * MIB) == 2 * MIB  # in an empty store there is nothing to be found
 
 
 def test_what_a_player_should_know_before_agreeing() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef
+from icworkshop_gui.core.errors import NotFound
 from icworkshop_gui.engine.api import commands as wish
 from icworkshop_gui.engine.api.events import PeerBanned
 from icworkshop_gui.engine.catalog import Catalog
@@ -21,6 +22,7 @@ from tests.helpers.programs import Program
 
 WAR = PackageId("alice", "desert-war")
 COPY = PackageId("bob", "desert-copy")
+REMIX_ID = PackageId("bob", "desert-remix")
 PAK = content(6_000_000, "pak")
 SMALL = content(40_000, "small")
 INSERTED = content(1024, "inserted")
@@ -33,6 +35,7 @@ NEW = {
     "fresh.bin": content(50_000, "fresh"),
 }
 NEW_BYTES = 1024 + 50_000 + 1
+REMIX = {"own.pak": content(3000, "own") + PAK[500_000:], "own.cfg": content(30_000, "cfg")}
 NEWEST = {**NEW, "big/a.pak": NEW["big/a.pak"][:-500]}
 
 
@@ -49,6 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         put = functools.partial(publish, running, folder)
         put("alice/desert-war@1.0.0", OLD)
         put("alice/desert-war@1.1.0", NEW)
+        put("bob/desert-remix@1.0.0", REMIX)
         put("bob/desert-copy@1.0.0", {f"moved/{path}": data for path, data in NEW.items()})
         yield running
 
@@ -108,6 +112,55 @@ class Lying:
 
     async def fine_chunks(self, ref: PackageRef, spans: list[tuple[int, int]]) -> bytes:
         return self._fine(await self._client.fine_chunks(ref, spans))
+
+
+class Counting(Lying):
+    """An honest one that counts."""
+
+    asked = 0
+
+    async def chunks(self, ref: PackageRef) -> bytes:
+        Counting.asked += 1
+        return await super().chunks(ref)
+
+
+class WithoutLists(Lying):
+    """A server that has no chunk lists."""
+
+    async def chunks(self, ref: PackageRef) -> bytes:
+        raise NotFound("no chunk list")
+
+
+def replace_client(patch: pytest.MonkeyPatch, kind: type[Lying]) -> None:
+    honest = Catalog.client
+    patch.setattr(Catalog, "client", lambda self, url: kind(honest(self, url), lambda raw: raw, lambda raw: raw))
+
+
+@pytest.mark.parametrize(("package", "version", "new"), [(WAR, "1.1.0", NEW_BYTES), (REMIX_ID, "1.0.0", 33_000)])
+def test_the_review_counts_what_will_really_be_fetched(
+    server: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: PackageId, version: str, new: int
+) -> None:
+    Counting.asked = 0
+    replace_client(monkeypatch, Counting)
+    with engine(tmp_path / "data", server.url) as player:
+        fetched(player, WAR, "1.0.0")
+        asked = Counting.asked
+        (change,) = player.ask(wish.PlanInstall(((package, version),))).changes
+        assert new <= change.fetch <= new + 60_000
+        assert change.fetch + change.reused == change.size
+        assert fetched(player, package, version)[0] == pytest.approx(change.fetch, abs=2048)
+        assert Counting.asked == asked + 1  # what was measured is not searched for again
+
+
+def test_without_chunk_lists_the_review_counts_whole_files(
+    server: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_client(monkeypatch, WithoutLists)
+    with engine(tmp_path / "data", server.url) as player:
+        fetched(player, WAR, "1.0.0")
+        (change,) = player.ask(wish.PlanInstall(((WAR, "1.1.0"),))).changes
+        assert fetched(player, WAR, "1.1.0")[0] == pytest.approx(change.fetch, abs=4096)
+        assert change.fetch > len(PAK)
 
 
 def swapped(outline: bytes) -> bytes:
