@@ -433,24 +433,11 @@ def run_cases(bench: Bench, cases: Sequence[str]) -> None:
         bench.beside("insert", folder / "one0.icpkg", folder / "one1.icpkg", 1)
 
 
-def in_a_network_of_its_own(arguments: Sequence[str]) -> int:
+def in_a_network_of_its_own(arguments: Sequence[str], module: str = "tests.bench.update") -> int:
     """Run this again where loopback carries nothing else."""
     script = 'ip link set lo up 2>/dev/null || ifconfig lo up; exec "$@"'
     return subprocess.call(
-        [
-            "unshare",
-            "-rn",
-            "sh",
-            "-c",
-            script,
-            "sh",
-            sys.executable,
-            "-m",
-            "tests.bench.update",
-            "--inside",
-            *arguments,
-        ],
-        cwd=ROOT,
+        ["unshare", "-rn", "sh", "-c", script, "sh", sys.executable, "-m", module, "--inside", *arguments], cwd=ROOT
     )
 
 
