@@ -20,6 +20,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import IntegrityError, WorkshopError
 from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.engine.catalog import Catalog
+from icworkshop_gui.engine.errands import FILE_MIN, Files
 from icworkshop_gui.engine.swarm.hints import Hints, bytes_needed, hints_of
 from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
 from icworkshop_gui.formats.chunks import Coarse, Outline, read_fine, spans_of
@@ -30,7 +31,7 @@ from icworkshop_gui.store.layout import layout_of_package, layout_of_torrent, wh
 from icworkshop_gui.store.layout_storage import LayoutContradicted, LayoutStorage
 from icworkshop_gui.store.resume import ResumeJournal
 from icworkshop_gui.store.reuse import Copy, ReuseSearch, known_ranges
-from icworkshop_gui.store.staging import PackageDownload, plan_reuse
+from icworkshop_gui.store.staging import PackageDownload, is_begun, plan_reuse
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.transfers import TransferRecord
@@ -116,6 +117,10 @@ class Content(Protocol):
 
     async def prepare(self) -> TransferRecord:
         """Learn what there is to fetch; the record that remembers it. RegistryError, FormatError, IntegrityError."""
+        ...
+
+    def errand(self) -> tuple[Files, bool]:
+        """Blocks: the larger files that an installation would fetch, and whether it has begun to."""
         ...
 
     async def look(self, run: Run, *, progress: Progress) -> None:
@@ -210,6 +215,17 @@ class PackageContent:
             raise IntegrityError(f"The file list of {self.ref} does not fit the package that the catalog names.")
         self._learn(torrent)
         self._record = replace(self._record, metainfo=torrent, skeleton=skeleton)
+
+    def errand(self) -> tuple[Files, bool]:
+        if self._is_whole():
+            return {}, True
+        blobs = self._store.blobs
+        listed = {
+            file.sha256: file.size for file in Skeleton.decode(self._record.skeleton).files if file.size >= FILE_MIN
+        }
+        blobs.recall(listed)
+        files = {blob: size for blob, size in listed.items() if blobs.size(blob) is None}
+        return files, is_begun(self._store.staging_folder(self._record.id))
 
     async def look(self, run: Run, *, progress: Progress) -> None:
         try:
@@ -418,6 +434,9 @@ class TorrentContent:
 
     async def prepare(self) -> TransferRecord:
         return self._record
+
+    def errand(self) -> tuple[Files, bool]:
+        return {}, True
 
     async def look(self, run: Run, *, progress: Progress) -> None:
         """Its folder is looked at when it is opened."""

@@ -86,7 +86,7 @@ class Waiting:
     forced: bool = False
     """"Start now": runs whatever the number of slots."""
     idle: bool = False
-    """It runs and has not moved for `SLOW_SECONDS`."""
+    """It has not moved for `SLOW_SECONDS`, or waits for another to bring the same files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

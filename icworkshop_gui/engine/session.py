@@ -32,6 +32,7 @@ from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
+from icworkshop_gui.engine.errands import Errand
 from icworkshop_gui.engine.library import Library
 from icworkshop_gui.engine.limit_policy import InForce, LimitPolicy
 from icworkshop_gui.engine.lobby import Lobby, LobbyHall
@@ -270,6 +271,9 @@ class Session:
 
     def connection_share(self) -> int:
         return self.settings.number("workshop.p2p.max_connections") - self.transfers.connections()
+
+    def rival(self, errand: Errand) -> Transfer | None:
+        return self.transfers.rival(errand)
 
     def take_connections(self, count: int, tier: Tier) -> None:
         self.transfers.take_connections(count, tier)

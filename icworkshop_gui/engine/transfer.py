@@ -17,6 +17,7 @@ that was told of peers stays awake until it has reached them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
@@ -50,6 +51,7 @@ from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.content import Content, Opened
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats
 from icworkshop_gui.engine.disk_task import run_job
+from icworkshop_gui.engine.errands import Errand, Files
 from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.presence import Presence, Town
@@ -67,6 +69,8 @@ R = TypeVar("R")
 
 RETRY_FIRST, RETRY_MAX = 2.0, 60.0
 """Seconds until the next try after the disk or the registry refused: doubling from the first to the second."""
+TURN_LOOK = 0.5
+"""Seconds between two looks whether the other one has brought what both need."""
 NO_SOURCE_AFTER = 30.0
 """Seconds without a useful byte after which the transfer says so (gui.md B0.2)."""
 FINISH_ATTEMPTS = 3
@@ -79,6 +83,8 @@ VISITORS_MAX = 16
 """Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
 HOLDS = frozenset({Reason.LOBBY_FIRST, Reason.TIER, Reason.SLOT})
 """Others go first for a while: what is half done, and the peers, are kept, so that nothing must come again."""
+STUCK = frozenset({Reason.NO_SOURCE, Reason.DISK, Reason.HASH})
+"""Nobody waits for what such a transfer may bring."""
 
 
 def bytes_of(geometry: Geometry, have: Bitfield) -> int:
@@ -94,7 +100,7 @@ def bytes_of(geometry: Geometry, have: Bitfield) -> int:
 
 class Phase(Enum):
     PREPARING = auto()
-    """Asking the registry for torrent and skeleton."""
+    """Asking the registry for torrent and skeleton; waiting for another that brings the same files."""
     LOOKING = auto()
     """Finding out what is here already of a new package."""
     CHECKING = auto()
@@ -141,6 +147,10 @@ class Surroundings(Neighbourhood, Town, Protocol):
         """May anything be uploaded here and now?"""
         ...
 
+    def rival(self, errand: Errand) -> Transfer | None:
+        """Who is fetching what this one needs."""
+        ...
+
 
 class Transfer:
     """See the module. Everything runs on the engine's loop."""
@@ -176,6 +186,8 @@ class Transfer:
         self._shared_at = -math.inf
         self._counts: tuple[int | None, int] = (None, 0)
         """Other seeds, and leechers, as the trackers said last."""
+        self._files: Files | None = None
+        """What it fetches once it has begun."""
         self._have: Bitfield | None = None
         self._hints: Hints = {}
         self._shelf: Shelf | None = None
@@ -296,6 +308,22 @@ class Transfer:
             self._stats, self._stats_at = self.exchange.swarm.stats(), now
         return self._stats
 
+    @property
+    def waits_for_another(self) -> bool:
+        """Its slot is free for others meanwhile."""
+        return self.phase is Phase.PREPARING and self.reason is Reason.DEP
+
+    @property
+    def errand(self) -> Errand | None:
+        """What it is fetching; None while it is not, or does not get on."""
+        is_stuck = self.record.paused or self.is_idle or self.reason in STUCK
+        if self._files is None or is_stuck or self.phase not in (*BUSY_PHASES, Phase.FETCHING):
+            return None
+        return self._errand(self._files)
+
+    def _errand(self, files: Files) -> Errand:
+        return Errand(id=self.id, tier=self.record.tier, files=files, held=self.verdict is not Reason.NONE)
+
     # --- life ------------------------------------------------------------------------------------
 
     def rest(self) -> None:
@@ -347,6 +375,7 @@ class Transfer:
     async def _life(self) -> None:
         try:
             known = await self._insist(self.content.prepare, Reason.OFFLINE)
+            await self._take_turn()
             if known.metainfo != self.record.metainfo:
                 self._enter(Phase.LOOKING)
                 await self.content.look(self._run, progress=self._note)
@@ -383,6 +412,7 @@ class Transfer:
                     sharing=share,
                     verified=self.have is None or self.have.is_full,
                 )
+            self._files = None
             self._enter(Phase.COMPLETE)
             self._shared_at = self._session.world.clock.now()
             # Now, not soon: what follows lets strangers in, or does not.
@@ -402,6 +432,26 @@ class Transfer:
                 EngineFault(message=f"{self.content.title} stopped: a fault in the program.", detail=repr(error))
             )
             await self._fail(UserError("A fault in the program stopped this. The log has the details; try again."))
+
+    async def _take_turn(self) -> None:
+        """Wait while another fetches the same files: they are found here then."""
+        while True:
+            files, has_begun = await self._run(lambda _cancelled: self.content.errand())
+            if has_begun or self._rival(files) is None:
+                self._files = files
+                return
+            while (other := self._rival(files)) is not None:
+                if self.reason is not Reason.DEP:
+                    log.info("event=waits transfer=%s for=%s", self.id, other.id)
+                    self._wait(Reason.DEP, (("package", other.content.title),))
+                    self._session.changed(self)
+                self._nudge.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TURN_LOOK):
+                        await self._nudge.wait()
+
+    def _rival(self, files: Files) -> Transfer | None:
+        return None if self.forced else self._session.rival(self._errand(files))
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase

@@ -17,6 +17,7 @@ from icworkshop_gui.engine.api.commands import AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
+from icworkshop_gui.engine.errands import Errand, waits_for
 from icworkshop_gui.engine.exchange import CONNECTIONS_MIN
 from icworkshop_gui.engine.keeping import wanted
 from icworkshop_gui.engine.locking import unlock
@@ -84,6 +85,12 @@ class Transfers:
 
     def by_ref(self, ref: PackageRef) -> Transfer | None:
         return self._by_ref.get(ref)
+
+    def rival(self, errand: Errand) -> Transfer | None:
+        """Who is fetching what this one needs."""
+        under_way = (transfer.errand for transfer in self._lively.values())
+        other = waits_for(errand, (found for found in under_way if found is not None))
+        return None if other is None else self._transfers[other]
 
     def connections(self) -> int:
         """Peers of all swarms, and those that wait for one to wake."""
@@ -336,7 +343,7 @@ class Transfers:
                     position=transfer.record.position,
                     paused=transfer.record.paused,
                     forced=transfer.forced,
-                    idle=transfer.is_idle,
+                    idle=transfer.is_idle or transfer.waits_for_another,
                 )
                 for transfer in self._transfers.values()
                 if transfer.is_fetching and not transfer.record.seed_only

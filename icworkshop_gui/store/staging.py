@@ -320,6 +320,11 @@ def plan_reuse(folder: Path, copies: Iterable[Copy]) -> None:
         replace_file(folder / REUSE, raw)
 
 
+def is_begun(folder: Path) -> bool:
+    """Was this staging folder ever opened for a download?"""
+    return (folder / NEEDS).exists()
+
+
 def discard_folder(folder: Path) -> None:
     """Delete a staging folder with all in it. Harmless to repeat. StorageError."""
     with disk_errors():

@@ -53,6 +53,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         put("alice/desert-war@1.0.0", OLD)
         put("alice/desert-war@1.1.0", NEW)
         put("bob/desert-remix@1.0.0", REMIX)
+        for number in range(4):
+            put(f"carol/pack-{number}@1.0.0", {"pack.bin": PAK, "own.bin": content(30_000, number)})
         put("bob/desert-copy@1.0.0", {f"moved/{path}": data for path, data in NEW.items()})
         yield running
 
@@ -92,6 +94,17 @@ def test_the_same_content_of_another_package_is_not_fetched(server: Workshop, tm
         fetched(player, WAR, "1.1.0")
         assert fetched(player, COPY, "1.0.0") == (0, 0)
         assert is_here(player, PackageRef(*COPY, "1.0.0"), {f"moved/{path}": data for path, data in NEW.items()})
+
+
+@pytest.mark.parametrize("way", ["swarm", "web"])
+def test_files_that_several_packages_bring_come_once(server: Workshop, tmp_path: Path, way: str) -> None:
+    wishes = tuple((PackageId("carol", f"pack-{number}"), "") for number in range(4))
+    with engine(tmp_path / "data", server.url, prefer_p2p="true" if way == "swarm" else "false") as player:
+        done = [player.complete(transfer) for transfer in player.ask(wish.InstallAll(wishes))]
+        assert sum(item.from_peers + item.from_http for item in done) <= len(PAK) + 4 * (30_000 + 2048)
+        for number, item in enumerate(done):
+            assert item.ref is not None
+            assert is_here(player, item.ref, {"pack.bin": PAK, "own.bin": content(30_000, number)})
 
 
 class Lying:
