@@ -50,6 +50,12 @@ class PeerId(_FixedBytes):
     SIZE = 20
 
 
+class NodeId(_FixedBytes):
+    """A place in the DHT's space of ids: of a node, or of what is looked for (BEP 5)."""
+
+    SIZE = 20
+
+
 class BlobId(_FixedBytes):
     """SHA-256 of a file's content; its name in the store."""
 
