@@ -284,6 +284,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, str]:
         "workshop.p2p.max_download_speed": arguments.limit_down,
         "workshop.p2p.max_upload_speed": arguments.limit_up,
         "workshop.p2p.seed_after_download": "true" if getattr(arguments, "keep_seeding", True) else "false",
+        "workshop.p2p.dht": "false" if arguments.no_dht else "true",
         "webseed.enabled": "false" if getattr(arguments, "no_webseeds", False) else "true",
         # A torrent of any size goes through its swarm: the size rule is for Workshop packages.
         "workshop.p2p.http_below": "0 B",
@@ -362,7 +363,8 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     moving.add_argument("--port", type=port, default=0, metavar="N", help="where peers reach us; 0: any free port")
     moving.add_argument("--peer", type=peer, action="append", default=[], metavar="HOST:PORT")
     moving.add_argument("--transport", type=transports, default="tcp", metavar="LIST", help="tcp")
-    for name in ("dht", "lsd", "pex"):
+    moving.add_argument("--no-dht", action="store_true", help="without the DHT, where strangers could see the torrent")
+    for name in ("lsd", "pex"):
         moving.add_argument(f"--no-{name}", action="store_true", help=f"without {name.upper()} (this release has none)")
     moving.add_argument("--no-trackers", action="store_true")
     moving.add_argument("--limit-down", type=rate, default="unlimited", metavar="R", help="e.g. '500 kB/s'")

@@ -54,6 +54,7 @@ class Peer:
                 "workshop.p2p.listen_port": "0",
                 "workshop.p2p.max_upload_speed": UPLOAD,
                 "workshop.p2p.sharing": "true",
+                "workshop.p2p.dht": "false",
             },
         )
         self._host = await asyncio.to_thread(host.start)

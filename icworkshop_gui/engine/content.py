@@ -103,6 +103,11 @@ class Content(Protocol):
         ...
 
     @property
+    def in_dht(self) -> bool:
+        """May strangers find it in the DHT? Only once prepared."""
+        ...
+
+    @property
     def is_prepared(self) -> bool: ...
 
     @property
@@ -180,6 +185,11 @@ class PackageContent:
             WebSeedUrl(ours, allow_private=self.allow_private),
             *(WebSeedUrl(url) for url in mirrors),
         )
+
+    @property
+    def in_dht(self) -> bool:
+        # What a server of this house has is no business of strangers, and they could not fetch the rest.
+        return not self.metainfo.private and not self.allow_private
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
         """Its servers are configured."""
@@ -410,6 +420,10 @@ class TorrentContent:
         self.allow_private = True
         self._store = store
         self._record = record
+
+    @property
+    def in_dht(self) -> bool:
+        return not self.metainfo.private
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
         files, scripts = self.metainfo.web_seeds, self.metainfo.http_seeds

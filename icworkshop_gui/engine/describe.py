@@ -138,6 +138,19 @@ def _sources(transfer: Transfer) -> tuple[SourceSnapshot, ...]:
             )
             for status in announcer.status()
         )
+    dht = None if transfer.presence is None else transfer.presence.dht
+    if dht is not None and dht.is_on:
+        found = dht.status()
+        rows.append(
+            SourceSnapshot(
+                kind="dht",
+                url="Other BitTorrent programs",
+                ok=bool(found.searches),
+                message="" if found.searches else "looking for the way in",
+                peers=found.peers,
+                next_in=found.next_in,
+            )
+        )
     swarm = transfer.swarm
     now = 0.0 if swarm is None else swarm.clock.now()
     known = {} if swarm is None else {seed.place: seed for seed in swarm.web_seeds()}

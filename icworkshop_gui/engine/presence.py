@@ -1,4 +1,4 @@
-"""How others find one transfer: its trackers hear of it, at a pace that they can bear.
+"""How others find one transfer: its trackers and the DHT hear of it, at a pace that they can bear.
 
 A transfer that is shared is found long before anybody comes for it. So this outlives the swarm, which is made when
 the first peer appears and ends when the last one has been gone for a while: a thousand shared packages then cost a
@@ -11,9 +11,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from icworkshop_gui.core.address import Endpoint
+from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.engine.content import Content
+from icworkshop_gui.engine.discovery.dht import Dht
+from icworkshop_gui.engine.discovery.dht_announcer import DhtAnnouncer
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats, TrackerAnnouncer
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
@@ -30,6 +32,8 @@ class Town(Protocol):
     udp: UdpTrackerClient
     http_slots: asyncio.Semaphore
     pace: AnnouncePace
+    dht: Dht
+    dht_pace: AnnouncePace
 
     def peer_port(self) -> int:
         """0 while not listening."""
@@ -45,13 +49,13 @@ class Presence:
         content: Content,
         *,
         stats: Callable[[], AnnounceStats],
-        on_peers: Callable[[Sequence[Endpoint]], None],
+        on_peers: Callable[[Sequence[Endpoint], PeerSource], None],
         urgent: bool,
         announce: bool = True,
     ) -> None:
         """`urgent`: somebody waits for the answer; otherwise each announce takes its turn. `announce` False: no tracker
-        is asked; who knows where we are finds us all the same."""
-        self._pace = session.pace
+        and no node of the DHT is asked; who knows where we are finds us all the same."""
+        self._pace, self._dht_pace = session.pace, session.dht_pace
         self.since = session.world.clock.now()
         self.announcer: TrackerAnnouncer | None = None
         if announce and content.trackers:
@@ -62,13 +66,25 @@ class Presence:
                 content.trackers,
                 session.peer_port,
                 stats,
-                on_peers,
+                lambda peers: on_peers(peers, PeerSource.TRACKER),
                 session.udp,
                 content.allow_private,
                 http_slots=session.http_slots,
                 pace=None if urgent else session.pace,
             )
             self.announcer.start()
+        self.dht: DhtAnnouncer | None = None
+        if announce and content.in_dht:
+            self.dht = DhtAnnouncer(
+                session.world,
+                session.dht,
+                content.metainfo.swarm_hash,
+                session.peer_port,
+                lambda peers: on_peers(peers, PeerSource.DHT),
+                allow_private=content.allow_private,
+                pace=None if urgent else session.dht_pace,
+            )
+            self.dht.start()
 
     def counts(self) -> tuple[int | None, int]:
         """Seeds and leechers that trackers last counted, ourselves included; None for the seeds while none answered."""
@@ -82,6 +98,8 @@ class Presence:
     def set_urgent(self, urgent: bool) -> None:
         if self.announcer is not None:
             self.announcer.pace = None if urgent else self._pace
+        if self.dht is not None:
+            self.dht.pace = None if urgent else self._dht_pace
 
     def completed(self) -> None:
         """The last piece is here: trackers want to know."""
@@ -92,8 +110,12 @@ class Presence:
         """Ask for peers as soon as the trackers allow."""
         if self.announcer is not None:
             self.announcer.announce_now()
+        if self.dht is not None:
+            self.dht.ask()
 
     async def stop(self) -> None:
         """Tell the trackers that we left."""
+        if self.dht is not None:
+            await self.dht.stop()
         if self.announcer is not None:
             await self.announcer.stop()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
@@ -17,6 +19,7 @@ from icworkshop_gui.core.ids import PeerId, TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as wish
 from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
+from icworkshop_gui.engine.api.settings import BY_KEY
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     LibraryEntry,
@@ -30,6 +33,7 @@ from icworkshop_gui.engine.api.snapshots import (
 from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
+from icworkshop_gui.engine.discovery.dht import Dht, Door
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.errands import Errand
@@ -67,6 +71,8 @@ R = TypeVar("R")
 
 HTTP_ANNOUNCES = 50
 """HTTP announces under way at once (engine.md E.8)."""
+DHT_SEARCHES = 2.0
+"""Searches a second in the DHT that nobody waits for: each asks some dozen nodes."""
 HOURS_SECONDS = 6 * 3600.0
 """Between two looks for newer versions of what is installed, and two sweeps of the store."""
 DISK_SECONDS = 10.0
@@ -117,6 +123,14 @@ class Session:
         self.tracker_world = replace(world, network=chatter)
         self.udp = UdpTrackerClient(self.tracker_world)
         self.pace = AnnouncePace()
+        self.dht_pace = AnnouncePace(DHT_SEARCHES)
+        self.dht = Dht(
+            world,
+            folder=config.data_dir,
+            community=self._community,
+            routers=self._routers,
+            charge=(self.bandwidth.down.chatter, self.bandwidth.up.chatter),
+        )
         self.network, self.network_name = config.network, ""
         self.game_running = False
         self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
@@ -156,6 +170,7 @@ class Session:
         self._apply_limits()
         if self._config.listen:
             await self._listen()
+        await self._switch_dht()
         for notice in (self.settings.notice, *(f"Set aside: {item.reason}" for item in self.store.set_aside)):
             if notice:
                 self.tell(EngineFault(message=notice, detail=""))
@@ -182,8 +197,31 @@ class Session:
                 return
         self.tell(EngineFault(message="No port could be opened: other players cannot reach this computer.", detail=""))
 
+    def _community(self) -> list[Door]:
+        """Nodes of the communities that the user chose: a Workshop server seeds, so it has a node where it does."""
+        port = int(BY_KEY["workshop.p2p.listen_port"].default)
+        hosts = [urlsplit(url).hostname for url in (*self._config.sources, *self.settings.sources)]
+        return [*self.settings.hosts("workshop.p2p.dht_nodes"), *((host, port) for host in hosts if host)]
+
+    def _routers(self) -> Sequence[Door]:
+        """Public ways in; none for what only this computer can reach."""
+        here = self._config.listen_host
+        if here is not None and ip_address(here).is_loopback:
+            return ()
+        return self.settings.hosts("workshop.p2p.dht_routers")
+
+    async def _switch_dht(self) -> None:
+        """As the setting and the network say."""
+        self.dht.set_read_only(self.network is Network.METERED)
+        udp = None if self._port is None else self._port.udp
+        if udp is not None and self.settings.flag("workshop.p2p.dht"):
+            await self.dht.enable(udp)
+        else:
+            await self.dht.disable()
+
     async def stop(self) -> None:
         """In order: no strangers, transfers written down, tasks ended, store closed."""
+        await self.dht.disable()
         if self._port is not None:
             await self._port.aclose()
         if not hasattr(self, "store"):
@@ -438,6 +476,7 @@ class Session:
                 self.library.set_sharing(ref, sharing)
             case wish.SetSetting(key, value):
                 self._change_setting(key, value)
+                await self._switch_dht()
             case wish.SetSharing(on):
                 self._change_setting("workshop.p2p.sharing", "true" if on else "false")
             case wish.SetSlowMode(on):
@@ -446,6 +485,7 @@ class Session:
                 self._change_setting("workshop.p2p.slow_mode", "true" if on else "false")
             case wish.SetNetwork(network, name):
                 self.network, self.network_name = network, name
+                await self._switch_dht()
                 self.transfers.settings_changed()
             case wish.SetLobby(room, issuers, tickets, secret):
                 self.hall.lobby = Lobby.of(room, issuers, tickets, secret) if room else None
@@ -502,6 +542,7 @@ class Session:
             disk_free=self._disk_free,
             store_bytes=self._store_bytes,
             listen_port=self.peer_port(),
+            dht_nodes=self.dht.count,
             sharing=self.sharing_on(),
             limit_down=self.bandwidth.down.root.rate,
             limit_up=self.bandwidth.up.root.rate,

@@ -12,7 +12,7 @@ from typing import Any
 
 from icworkshop_gui.core.errors import UserError
 from icworkshop_gui.core.schedule import Rule
-from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, Kind, Value
+from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, Kind, Value, parse_hosts
 
 log = logging.getLogger("icw.settings")
 
@@ -63,7 +63,11 @@ class Settings:
         """The rules of a SCHEDULE setting."""
         value = self.value(key)
         assert isinstance(value, tuple)
-        return value
+        return tuple(rule for rule in value if isinstance(rule, Rule))
+
+    def hosts(self, key: str) -> tuple[tuple[str, int], ...]:
+        """Host and port of each of a HOSTS setting."""
+        return parse_hosts(self.text(key))
 
     def flag(self, key: str) -> bool:
         return bool(self.value(key))

@@ -659,15 +659,15 @@ class Transfer:
             left = 0 if have.is_full else max(0, size - bytes_of(self.content.metainfo.geometry, have))
         return AnnounceStats(uploaded=total.uploaded, downloaded=total.from_peers + total.from_http, left=left)
 
-    def _on_peers(self, peers: Sequence[Endpoint]) -> None:
-        """A tracker named these."""
+    def _on_peers(self, peers: Sequence[Endpoint], source: PeerSource) -> None:
+        """A tracker or the DHT named these."""
         if self.exchange is not None:
-            self.exchange.swarm.add_candidates(peers, PeerSource.TRACKER)
+            self.exchange.swarm.add_candidates(peers, source)
             return
         _seeds, leechers = self._look_around()
         # Of those who have everything already there is nothing to be had and nothing to be given.
         if leechers and self.is_shared:
-            self._call(lambda exchange: exchange.swarm.add_candidates(peers, PeerSource.TRACKER))
+            self._call(lambda exchange: exchange.swarm.add_candidates(peers, source))
 
     def welcome(self, stream: Stream, handshake: Handshake, leftover: bytes) -> bool:
         """Somebody dialled us for this. False when it must go."""

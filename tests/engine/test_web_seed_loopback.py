@@ -76,7 +76,7 @@ def test_a_torrent_from_a_plain_web_server_alone(
 def test_a_torrent_from_a_stranger_reaches_nobody_in_this_house(tmp_path: Path) -> None:
     root = tmp_path / "source" / "map.bin"
     made(root.parent, {root.name: 300_000})
-    with static_server(tmp_path / "source") as server, engine(tmp_path / "data") as player:
+    with static_server(tmp_path / "source") as server, engine(tmp_path / "data", dht="false") as player:
         port = server.url.rstrip("/").rpartition(":")[2]
         listed = [
             server.url,

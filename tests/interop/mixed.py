@@ -73,7 +73,9 @@ def run(work: Path) -> tuple[int, list[Finish]]:
         def ours(name: str, *arguments: str | Path) -> Program:
             environment = {"IC_DATA_DIR": str(work / name)}
             return stack.enter_context(
-                Program("torrent", *arguments, "--port", str(free_port()), *named, "--json", env=environment)
+                Program(
+                    "torrent", *arguments, "--port", str(free_port()), *named, "--no-dht", "--json", env=environment
+                )
             )
 
         seed = ours("seed", "seed", torrent, source.parent, "--limit-up", f"{SEED_RATE} B/s")

@@ -28,11 +28,30 @@ class Kind(StrEnum):
     """Seconds; `unlimited` is None, `0` is not at all."""
     SCHEDULE = "schedule"
     """Rules of `core.schedule`; empty is none."""
+    HOSTS = "hosts"
+    """`host:port` of several computers, with commas between them; may be empty."""
     FOLDER = "folder"
     """A path; empty means the default place."""
 
 
-Value = bool | int | str | tuple[Rule, ...] | None
+Value = bool | int | str | tuple[Rule, ...] | tuple[tuple[str, int], ...] | None
+
+HOSTS_MAX = 20
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):(\d{1,5})")
+
+
+def parse_hosts(text: str) -> tuple[tuple[str, int], ...]:
+    """Host and port of each in `a.example:6881, [2001:db8::1]:6881`. ValueError otherwise."""
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        match = _HOST.fullmatch(item)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise ValueError(f"not a host and port: {item[:40]!r}")
+        found.append((match[1].strip("[]"), int(match[2])))
+    if len(found) > HOSTS_MAX:
+        raise ValueError(f"more than {HOSTS_MAX} hosts")
+    return tuple(found)
+
 
 _UNITS = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _AMOUNT = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([kKmMgG]?[iI]?[bB])?\s*(/s)?\s*")
@@ -135,6 +154,13 @@ class Setting:
                 return text.lower() == "true"
             case Kind.FOLDER:
                 return text
+            case Kind.HOSTS:
+                try:
+                    return parse_hosts(text)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{self.label}: such as node.example:6881, with commas between several. This is {error}."
+                    ) from None
             case Kind.SCHEDULE:
                 try:
                     return parse_schedule(text, parse_rate)
@@ -475,6 +501,36 @@ SETTINGS: tuple[Setting, ...] = (
         maximum=65535,
         needs_restart=True,
         synonyms="tcp port forwarding router",
+    ),
+    Setting(
+        key="workshop.p2p.dht",
+        kind=Kind.BOOL,
+        default="true",
+        category="Network",
+        label="Find players without a tracker",
+        help="Through the DHT, a directory that all BitTorrent programs keep together. Others can then see that you "
+        "have a package. Private torrents never use it.",
+        synonyms="dht distributed hash table trackerless nodes kademlia privacy",
+    ),
+    Setting(
+        key="workshop.p2p.dht_nodes",
+        kind=Kind.HOSTS,
+        default="",
+        category="Network",
+        label="Computers of your community in the DHT",
+        help="Asked for the way into the DHT before the public ones: host:port, with commas between several. Your "
+        "Workshop servers are asked without being listed here.",
+        synonyms="dht bootstrap nodes community",
+    ),
+    Setting(
+        key="workshop.p2p.dht_routers",
+        kind=Kind.HOSTS,
+        default="dht.libtorrent.org:25401, router.bittorrent.com:6881, router.utorrent.com:6881, "
+        "dht.transmissionbt.com:6881",
+        category="Network",
+        label="Public ways into the DHT",
+        help="Asked only when nobody else answers and a download or shared package looks for players. Empty: never.",
+        synonyms="dht bootstrap routers public",
     ),
     Setting(
         key="workshop.p2p.max_connections",

@@ -143,10 +143,10 @@ class PeerSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSnapshot:
-    """One row of the Sources tab: a tracker or a web server."""
+    """One row of the Sources tab: a tracker, a web server, or the DHT."""
 
     kind: str
-    """`tracker` or `http`."""
+    """`tracker`, `http` or `dht`."""
     url: str
     """Without secrets."""
     ok: bool
@@ -293,6 +293,8 @@ class EngineTotals:
     """Bytes of blobs in the store."""
     listen_port: int = 0
     """0 when not listening."""
+    dht_nodes: int | None = None
+    """Nodes of the DHT that are known; None while it is off."""
     sharing: bool = True
     limit_down: int | None = None
     """In force now, as `limit_up`: bytes a second, 0 is nothing, None is no limit."""

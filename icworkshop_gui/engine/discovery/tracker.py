@@ -7,7 +7,6 @@ first is dead; then a first tier that is alive but empty hides the swarm, so lik
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from icworkshop_gui.core.errors import FormatError, RemoteProtocolError
 from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
+from icworkshop_gui.engine.discovery.usable import is_usable
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.wire.tracker import http
 from icworkshop_gui.wire.tracker.messages import (
@@ -359,12 +359,7 @@ class TrackerAnnouncer:
             self._on_peers(peers)
 
     def _usable(self, peer: Endpoint) -> bool:
-        address = ipaddress.ip_address(peer.host)
-        if address.is_multicast or address.is_unspecified:
-            return False
-        if not address.is_global and not self._allow_private:
-            return False
-        return not (peer.port == self._port() and (address.is_loopback or peer.host in self._external_ips))
+        return is_usable(peer, port=self._port(), own_hosts=self._external_ips, allow_private=self._allow_private)
 
     async def _ask(self, tracker: _Tracker, event: AnnounceEvent) -> AnnounceResponse:
         stats = self._stats()

@@ -12,7 +12,7 @@ from icworkshop_gui.engine.api.snapshots import SourceSnapshot, TransferDetail
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.models.rows import Column, SortedRowsModel
 
-_KINDS = {"tracker": "Tracker", "http": "Web server"}
+_KINDS = {"tracker": "Tracker", "http": "Web server", "dht": "DHT"}
 
 
 def _next(source: SourceSnapshot) -> str:

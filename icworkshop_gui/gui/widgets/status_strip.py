@@ -221,13 +221,14 @@ class _ConnectionPopover(Popover):
         port = (
             f"Others reach you on port {totals.listen_port}." if totals.listen_port else "No port is open for others."
         )
+        dht = f" {totals.dht_nodes} nodes of the DHT are known." if totals.dht_nodes else ""
         match totals.connection:
             case Connection.OFFLINE:
                 words = "No Workshop server answers. What you have keeps working, and downloads go on by themselves."
             case Connection.STARTING:
                 words = "Asking the Workshop servers."
             case _:
-                words = f"Bytes come from players first, the server helps. {port}"
+                words = f"Bytes come from players first, the server helps. {port}{dht}"
         self._text.setText(words)
         for row in self._rows:
             row.deleteLater()

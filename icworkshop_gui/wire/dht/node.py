@@ -29,7 +29,7 @@ from icworkshop_gui.wire.dht.votes import AddressVotes
 LOOKUPS_MAX: Final = 8
 """Lookups at once; the others wait."""
 WAITING_MAX: Final = 5_000
-"""Lookups that wait."""
+"""Lookups for peers that wait."""
 UPKEEP_EVERY: Final = 2.0
 """Seconds between two questions whether somebody is still there."""
 PINGS_RATE, PINGS_BURST = 5.0, 20.0
@@ -125,14 +125,17 @@ class DhtNode:
         )
         self._begin(search, now, first=True)
 
-    def find_peers(self, info_hash: InfoHash, now: float, *, announce: int | None = None) -> None:
+    def find_peers(self, info_hash: InfoHash, now: float, *, announce: int | None = None) -> bool:
         """Look for peers, and announce ours on TCP port `announce` to the nodes that keep them (0: the port that our
-        datagrams come from). Once at a time for each torrent."""
+        datagrams come from). Once at a time for each torrent. False: too much is being looked for already."""
         target = NodeId(info_hash)
         busy = (*self._searches, *self._waiting)
         if any(search.purpose is Purpose.PEERS and search.target == target for search in busy):
-            return
+            return True
+        if len(self._waiting) >= WAITING_MAX:
+            return False
         self._begin(Search(Purpose.PEERS, target, announce=announce), now)
+        return True
 
     def ping(self, endpoint: Endpoint, now: float) -> None:
         """Somebody says that a node is there; if it answers, it is known."""
@@ -275,7 +278,7 @@ class DhtNode:
     def _queue(self, search: Search, *, first: bool = False) -> None:
         if first:
             self._waiting.appendleft(search)
-        elif len(self._waiting) < WAITING_MAX:
+        else:
             self._waiting.append(search)
 
     def _go_on(self, now: float) -> None:

@@ -77,6 +77,8 @@ def value_words(row: Setting | Pref, value: str) -> str:
                 return value or "no rules"
             case Kind.FOLDER:
                 return value or "in the program's data"
+            case Kind.HOSTS:
+                return value or "none"
             case Kind.INT:
                 return value
             case Kind.RATIO | Kind.DURATION:

@@ -95,6 +95,19 @@ class TextControl(Control):
             self.field.setText(value)
 
 
+class LineControl(TextControl):
+    """A list in one line, as wide as the row."""
+
+    is_wide = True
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.field.setMinimumWidth(FIELD_WIDTH)
+        self.field.setMaximumWidth((1 << 24) - 1)
+        self.field.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.field.setPlaceholderText("none")
+
+
 class RateControl(TextControl):
     """A slider with words at its ends, and the exact figure beside it."""
 
@@ -211,6 +224,8 @@ def control_for(row: Setting | Pref) -> Control:
             return TextControl(row.label, row.unit)
         case Kind.SIZE | Kind.RATIO | Kind.DURATION:
             return TextControl(row.label)
+        case Kind.HOSTS:
+            return LineControl(row.label)
 
 
 class SettingRow(QWidget):
