@@ -43,9 +43,10 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     sourced.add_argument("--source", action="append", default=[], metavar="URL", help="a Workshop server; may repeat")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     if verb != "torrent":
-        from icworkshop_gui.cli import packages, publish
+        from icworkshop_gui.cli import packages, publish, subscriptions
 
         packages.add_arguments(verbs, [common, sourced])
+        subscriptions.add_arguments(verbs, [common, sourced])
         publish.add_arguments(verbs, [common, sourced])
     torrent.add_arguments(verbs, [common])
     return top

@@ -52,6 +52,8 @@ class Shell:
         future.add_done_callback(lambda _done: self._facts.put(0))
         while not future.done():
             self._next(0.5)
+        while not self._facts.empty():
+            self._next(0.0)  # what was told before the answer
         return future.result()
 
     def interrupt(self, number: int) -> None:

@@ -216,7 +216,7 @@ def lock(arguments: argparse.Namespace, output: Output) -> int:
 
 def _fetch(opened: Shell, asked: Sequence[TransferId], output: Output) -> None:
     # What they need comes along as transfers of their own; they are in the view by the time `ask` returns.
-    opened.fetch(lambda: [*asked, *_running(opened)])
+    opened.fetch(lambda: [*asked, *running(opened)])
     for transfer in asked:
         snapshot = opened.view.transfers[transfer]
         entry = opened.view.library.get(snapshot.ref) if snapshot.ref else None
@@ -261,7 +261,7 @@ def update(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _running(opened: Shell) -> list[TransferId]:
+def running(opened: Shell) -> list[TransferId]:
     """Unfinished transfers that are not waiting for the user."""
     return [
         snapshot.id
@@ -367,7 +367,7 @@ def verify(arguments: argparse.Namespace, output: Output) -> int:
                 continue
             output.line(f"{ref}: {len(report.bad)} of {report.files} files are missing or wrong.")
             if report.repaired:
-                opened.fetch(lambda: _running(opened))
+                opened.fetch(lambda: running(opened))
                 output.line(f"{ref}: repaired.")
             else:
                 damaged.append(str(ref))

@@ -304,7 +304,11 @@ class PackageContent:
 
     def is_in_place(self) -> bool:
         known = self._store.packages.find(self.ref)
-        if known is None or known.damaged or not known.is_installed or not self.is_prepared:
+        if known is None or known.damaged or not self.is_prepared:
+            return False
+        if self._record.staged:
+            return True
+        if not known.is_installed:
             return False
         return Path(known.folder).is_dir()
 
@@ -373,6 +377,8 @@ class PackageContent:
                 "source": self._record.source,
             }
             self._download.finish(facts=facts, progress=progress, cancel=cancelled)
+        if self._record.staged:
+            return self._store.packages.folder(self.ref)
         folder = self._store.paths.install / self.ref.folder_name
         self._store.installs.install(self.ref, folder, progress=progress, cancel=cancelled)
         return folder

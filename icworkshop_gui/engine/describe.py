@@ -71,6 +71,7 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
         finished_at=record.finished_at,
         cleared=record.cleared,
         goal=record.goal,
+        staged=record.staged,
     )
 
 

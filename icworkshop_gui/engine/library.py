@@ -49,7 +49,7 @@ class Library:
         """Read what is there; what was removed and not undone before the program ended goes now."""
         store = self._session.store
         for record in await self._session.in_disk(store.packages.removed):
-            await self._purge(record.ref)
+            await self.purge(record.ref)
         await self.reload()
 
     async def reload(self) -> None:
@@ -75,7 +75,7 @@ class Library:
     async def stop(self) -> None:
         """What was removed cannot be undone once the program has ended."""
         for ref in tuple(self._removed):
-            await self._purge(ref)
+            await self.purge(ref)
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -160,7 +160,13 @@ class Library:
             needed_by=self._needed_by(ref.package),
             hold=self._hold.get(ref, Hold.KEPT),
             pinned=record.pinned,
+            staged=self._staged_beside(ref),
         )
+
+    def _staged_beside(self, ref: PackageRef) -> str:
+        """The newer version that waits; empty for none."""
+        waits = self._session.subscriptions.waiting_for(ref.package)
+        return waits if waits and version_key(waits) > version_key(ref.version) else ""
 
     def update_of(self, ref: PackageRef) -> str:
         """The version of a newer release; empty when none is known of."""
@@ -268,7 +274,7 @@ class Library:
 
     async def _remove_for_good(self, ref: PackageRef) -> None:
         await self.remove(ref, force=True)
-        await self._purge(ref)
+        await self.purge(ref)
 
     # --- verifying -------------------------------------------------------------------------------
 
@@ -332,9 +338,9 @@ class Library:
     async def _purge_later(self, ref: PackageRef) -> None:
         await asyncio.sleep(UNDO_SECONDS)
         if ref in self._removed:
-            await self._purge(ref)
+            await self.purge(ref)
 
-    async def _purge(self, ref: PackageRef) -> None:
+    async def purge(self, ref: PackageRef) -> None:
         """Its bytes go, its transfer is forgotten."""
         self._removed.pop(ref, None)
         store = self._session.store

@@ -12,6 +12,7 @@ from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     LibraryEntry,
     SnapshotDelta,
+    SubscriptionSnapshot,
     TransferDetail,
     TransferSnapshot,
 )
@@ -46,6 +47,8 @@ class View(Protocol):
 
     def watched_detail(self) -> TransferDetail | None: ...
 
+    def subscription_snapshots(self) -> tuple[SubscriptionSnapshot, ...]: ...
+
 
 class Publisher:
     """Compares what is with what was told. Driven by the session's tick; holds no timer of its own.
@@ -65,6 +68,8 @@ class Publisher:
         self._touched: dict[TransferId, None] = {}
         self._touched_entries: dict[PackageRef, None] = {}
         self._touched_settings = True
+        self._subscriptions: tuple[SubscriptionSnapshot, ...] = ()
+        self._touched_subscriptions = True
 
     def touch(self, transfer: TransferId) -> None:
         """Something of it may have changed, or it came or went."""
@@ -81,6 +86,9 @@ class Publisher:
     def touch_settings(self) -> None:
         self._touched_settings = True
 
+    def touch_subscriptions(self) -> None:
+        self._touched_subscriptions = True
+
     def everything(self) -> SnapshotDelta:
         """The first delta of a new subscriber."""
         self.publish()
@@ -90,6 +98,7 @@ class Publisher:
             library=tuple(self._library.values()),
             settings=tuple(self._settings.items()),
             detail=self._detail,
+            subscriptions=self._subscriptions,
         )
 
     def publish(self) -> None:
@@ -105,6 +114,7 @@ class Publisher:
             self._touched_settings = False
             settings = tuple(item for item in self._view.setting_texts() if self._settings.get(item[0]) != item[1])
             self._settings.update(settings)
+        subscriptions = self._news_of_subscriptions()
         totals = self._view.totals()
         detail = self._view.watched_detail()
         changed = bool(
@@ -113,6 +123,7 @@ class Publisher:
             or library
             or gone_library
             or settings
+            or subscriptions is not None
             or detail != self._detail
             or self._totals is None
             or _facts(totals) != _facts(self._totals)
@@ -128,8 +139,20 @@ class Publisher:
                     gone_library=gone_library,
                     settings=settings,
                     detail=detail,
+                    subscriptions=subscriptions,
                 )
             )
+
+    def _news_of_subscriptions(self) -> tuple[SubscriptionSnapshot, ...] | None:
+        """None when they are as they were."""
+        if not self._touched_subscriptions:
+            return None
+        self._touched_subscriptions = False
+        now = self._view.subscription_snapshots()
+        if now == self._subscriptions:
+            return None
+        self._subscriptions = now
+        return now
 
     def tell(self, event: Event) -> None:
         """An event goes out at once, after the facts that led to it."""

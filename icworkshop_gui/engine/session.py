@@ -27,6 +27,7 @@ from icworkshop_gui.engine.api.snapshots import (
     Network,
     Reason,
     SnapshotDelta,
+    SubscriptionSnapshot,
     TransferDetail,
     TransferSnapshot,
 )
@@ -52,6 +53,7 @@ from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.reviews import Reviews
 from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.engine.subscriptions import Subscriptions
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
@@ -165,6 +167,7 @@ class Session:
         self.library = Library(self)
         self.updates = Updates(self)
         self.reviews = Reviews(self)
+        self.subscriptions = Subscriptions(self)
         self._gate = HandshakeGate(self._on_handshake)
         self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
@@ -174,6 +177,7 @@ class Session:
         for notice in (self.settings.notice, *(f"Set aside: {item.reason}" for item in self.store.set_aside)):
             if notice:
                 self.tell(EngineFault(message=notice, detail=""))
+        await self.subscriptions.load()
         await self.library.load()
         await self.transfers.load()
         for job in (
@@ -184,6 +188,8 @@ class Session:
             self._limits_loop(),
         ):
             self.spawn(job)
+        if self.active:
+            self.spawn(self.subscriptions.run())
 
     async def _listen(self) -> None:
         port = self.settings.number("workshop.p2p.listen_port")
@@ -277,12 +283,20 @@ class Session:
         self.publisher.touch(transfer.id)
         if transfer.ref is not None:
             self.publisher.touch_entry(transfer.ref)
+            if transfer.record.staged:
+                self.publisher.touch_subscriptions()
+                for beside in self.library.refs():
+                    if beside.package == transfer.ref.package:
+                        self.publisher.touch_entry(beside)
 
     def decide(self) -> None:
         self.transfers.decide()
 
     async def finished(self, transfer: Transfer) -> None:
-        if transfer.ref is not None:
+        if transfer.record.staged:
+            await self.library.reload()
+            self.library_changed()
+        elif transfer.ref is not None:
             record = transfer.record
             await self.library.arrived(transfer.ref, asked=record.asked, temporary=record.temporary)
             await self.library.reload()
@@ -474,6 +488,16 @@ class Session:
                 return await self.library.clean_up(dry_run=dry_run)
             case wish.SetPackageSharing(ref, sharing):
                 self.library.set_sharing(ref, sharing)
+            case wish.Subscribe(kind, id):
+                await self.subscriptions.subscribe(kind, id)
+            case wish.Unsubscribe(kind, id):
+                await self.subscriptions.unsubscribe(kind, id)
+            case wish.CheckSubscriptions():
+                begun = await self.subscriptions.check()
+                self.publisher.publish()  # why there is no news is told before the answer
+                return begun
+            case wish.ActivateStaged(refs):
+                return await self.subscriptions.activate(refs)
             case wish.SetSetting(key, value):
                 self._change_setting(key, value)
                 await self._switch_dht()
@@ -575,6 +599,9 @@ class Session:
 
     def setting_texts(self) -> tuple[tuple[str, str], ...]:
         return self.settings.all()
+
+    def subscription_snapshots(self) -> tuple[SubscriptionSnapshot, ...]:
+        return self.subscriptions.snapshots()
 
     def watched_detail(self) -> TransferDetail | None:
         transfer = None if self._watched is None else self.transfers.find(self._watched)

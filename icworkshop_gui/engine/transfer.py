@@ -43,6 +43,7 @@ from icworkshop_gui.engine.api.events import (
     EngineFault,
     Event,
     PeerBanned,
+    ReleaseStaged,
     TransferFinished,
     TransferStalled,
 )
@@ -417,7 +418,10 @@ class Transfer:
             self._shared_at = self._session.world.clock.now()
             # Now, not soon: what follows lets strangers in, or does not.
             self._session.decide()
-            if first_time:
+            if first_time and self.record.staged and self.ref is not None:
+                if self.record.asked:
+                    self._session.tell(ReleaseStaged(ref=self.ref, title=self.content.title))
+            elif first_time:
                 self._session.tell(
                     TransferFinished(id=self.id, name=self.content.title, ref=self.ref, folder=str(folder))
                 )

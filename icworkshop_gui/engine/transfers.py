@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, Release
@@ -198,6 +199,19 @@ class Transfers:
             )
         return tuple(found[package] for package, _version in wishes)
 
+    async def stage(self, package: PackageId, version: str) -> dict[PackageRef, TransferId]:
+        """This release and what it needs and is not here: fetched in the background, not installed. What was begun.
+        NotFound, Conflict, RegistryError.
+        """
+        plan = await self.plan(((package, version),))
+        return {
+            step.ref: await self._install_one(
+                step.release, step.source, Tier.BACKGROUND, asked=step.ref.package == package, staged=True
+            )
+            for step in plan.steps
+            if step.release is not None and step.ref not in self._session.library and self.by_ref(step.ref) is None
+        }
+
     async def install_locked(self, lock_file: LockFile, tier: Tier) -> tuple[TransferId, ...]:
         """Exactly what it names and is not here. NotFound, RegistryError, IntegrityError; then nothing is begun."""
         steps = await unlock(lock_file, self._session.catalog, self._session.library.checksums())
@@ -216,10 +230,19 @@ class Transfers:
         return await planner.plan(wishes)
 
     async def _install_one(
-        self, release: Release, source: str, tier: Tier, *, asked: bool = True, temporary: bool = False
+        self,
+        release: Release,
+        source: str,
+        tier: Tier,
+        *,
+        asked: bool = True,
+        temporary: bool = False,
+        staged: bool = False,
     ) -> TransferId:
         here = self.by_ref(release.ref)
         if here is not None:
+            if here.record.staged and not staged:
+                here = await self._unstage(here)
             if not here.is_complete and tier > here.record.tier:
                 self.set_tier((here.id,), tier)
             if here.record.paused:
@@ -241,11 +264,20 @@ class Transfers:
             source=source,
             asked=asked,
             temporary=temporary,
+            staged=staged,
             tier=tier,
             position=self._last_position(tier),
             added_at=self._session.world.clock.wall(),
         )
         return await self._add(record)
+
+    async def _unstage(self, transfer: Transfer) -> Transfer:
+        """It shall be installed after all: what is fetched of it stays fetched."""
+        self.drop(transfer)
+        await transfer.stop()
+        await self.revive(replace(transfer.record, staged=False, finished_at=None, verified=False))
+        self._session.publisher.publish()  # before the answer: who waits for it must not see that it was complete
+        return self.get(transfer.id)
 
     async def add_torrent(self, wish: AddTorrent) -> TransferId:
         """FormatError for what is no torrent; Conflict for one that is running."""

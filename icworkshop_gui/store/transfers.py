@@ -75,6 +75,8 @@ class TransferRecord:
     """The player asked for this package; False: it comes along with one that needs it."""
     temporary: bool = False
     """It comes for a while."""
+    staged: bool = False
+    """A subscription brought it: it is not installed before the player says so."""
     sharing: bool = True
     """The player shares this package; the global switch has its say too."""
     source: str = ""

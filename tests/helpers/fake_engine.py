@@ -30,6 +30,7 @@ from icworkshop_gui.engine.api.snapshots import (
     Reason,
     SnapshotDelta,
     SourceState,
+    SubscriptionSnapshot,
     TransferSnapshot,
     TransferState,
 )
@@ -271,6 +272,18 @@ class FakeEngine:
                 self.publish(library=(self._removed.pop(ref),))
             case c.SetPackageSharing(ref, sharing):
                 self.publish(library=(dataclasses.replace(self._entry(ref), sharing=sharing),))
+            case c.Subscribe(kind, id):
+                if all(row.id != id for row in self._view.subscriptions):
+                    self._follow(*self._view.subscriptions, SubscriptionSnapshot(kind=kind, id=id, title=id))
+            case c.Unsubscribe(kind, id):
+                if all((row.kind, row.id) != (kind, id) for row in self._view.subscriptions):
+                    raise NotFound(f"You do not follow {id}.")
+                self._follow(*(row for row in self._view.subscriptions if (row.kind, row.id) != (kind, id)))
+            case c.CheckSubscriptions():
+                return ()
+            case c.ActivateStaged(refs):
+                chosen = refs or tuple(ref for row in self._view.subscriptions for ref in row.waiting)
+                return tuple(self._add(c.Install(ref.package, ref.version)) for ref in chosen)
             case c.SetSetting(key, value):
                 self._set(key, value)
             case c.SetSharing(on):
@@ -296,6 +309,9 @@ class FakeEngine:
                 raise WorkshopError(f"unknown command {command!r}")
         return None
 
+    def _follow(self, *rows: SubscriptionSnapshot) -> None:
+        self.push(SnapshotDelta(totals=self._view.totals, detail=self._view.detail, subscriptions=rows))
+
     def _everything(self) -> SnapshotDelta:
         return SnapshotDelta(
             totals=self._view.totals,
@@ -303,6 +319,7 @@ class FakeEngine:
             library=tuple(self._view.library.values()),
             settings=tuple(self._view.settings.items()),
             detail=self._view.detail,
+            subscriptions=self._view.subscriptions,
         )
 
     def _transfer(self, transfer_id: TransferId) -> TransferSnapshot:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import queue
@@ -120,6 +122,16 @@ class Program:
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def cli_here(*arguments: str | Path) -> tuple[int, list[dict[str, Any]], str]:
+    """The same as `cli` in this process: for tests of verbs, which need no process of their own."""
+    from icworkshop_gui.cli.__main__ import parser, run
+
+    said, complained = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+        code = run(parser().parse_args([*map(str, arguments), "--json"]))
+    return code, [json.loads(line) for line in said.getvalue().splitlines()], complained.getvalue()
 
 
 def cli(

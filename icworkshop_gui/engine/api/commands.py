@@ -17,6 +17,7 @@ from icworkshop_gui.core.catalog import (
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
+from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import ChangeSet
 from icworkshop_gui.engine.api.snapshots import Network
 
@@ -336,6 +337,40 @@ class SetPackageSharing(Command[None]):
 
     ref: PackageRef
     sharing: bool
+
+
+# --- subscriptions -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command[None]):
+    """Follow a package, a publisher or a collection: new releases are fetched in the background and wait for the
+    player's click. NotFound when no source knows it. Does nothing when it is followed already.
+    """
+
+    kind: SubscriptionKind
+    id: str
+    """`publisher/name`, or a publisher's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe(Command[None]):
+    """Follow it no longer; what it brought and nobody activated is deleted. NotFound."""
+
+    kind: SubscriptionKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSubscriptions(Command[tuple[TransferId, ...]]):
+    """Ask for news now. The transfers that were begun; what failed stands in the subscriptions' snapshots."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateStaged(Command[tuple[TransferId, ...]]):
+    """Install these releases that wait, with what they need; empty: all that wait. NotFound for one that does not."""
+
+    refs: tuple[PackageRef, ...] = ()
 
 
 # --- settings and life ---------------------------------------------------------------------------

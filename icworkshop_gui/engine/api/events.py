@@ -33,6 +33,14 @@ class TransferFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseStaged(Event):
+    """A subscription brought a new release: it is whole and waits for the player's click."""
+
+    ref: PackageRef
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TransferStalled(Event):
     """It stopped moving, with a reason; it goes on by itself unless the reason is FAILED."""
 

@@ -243,6 +243,19 @@ SETTINGS: tuple[Setting, ...] = (
         synonyms="queue slots limit transfers",
     ),
     Setting(
+        key="workshop.subscription_check_interval",
+        kind=Kind.DURATION,
+        default="1d",
+        category="Downloads",
+        label="Look for news of subscriptions",
+        help="How often. What is new is fetched in the background and waits for your click. "
+        "For example 12 h, 1 d or unlimited for never.",
+        minimum=900,
+        maximum=365 * 86400,
+        unit="seconds",
+        synonyms="subscribe follow bell update check interval",
+    ),
+    Setting(
         key="workshop.p2p.download_on_metered",
         kind=Kind.BOOL,
         default="false",

@@ -10,6 +10,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
+from icworkshop_gui.core.subscription import SubscriptionKind
 
 
 class TransferState(StrEnum):
@@ -118,6 +119,8 @@ class TransferSnapshot:
     """Finished and taken off the Downloads list."""
     goal: SeedGoal | None = None
     """When sharing it is enough; None: as the settings say."""
+    staged: bool = False
+    """A subscription brought it: complete, it waits for the player's click and is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,28 @@ class LibraryEntry:
     hold: Hold = Hold.KEPT
     """Why it is here."""
     pinned: bool = False
+    staged: str = ""
+    """A newer version that a subscription has fetched: it waits for the player's click (ActivateStaged)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSnapshot:
+    """One thing that the player follows."""
+
+    kind: SubscriptionKind
+    id: str
+    """`publisher/name`, or a publisher's name."""
+    title: str = ""
+    since: float = 0.0
+    """Wall clock."""
+    checked_at: float = 0.0
+    """Wall clock of the last look that was answered; 0 before the first."""
+    message: str = ""
+    """Why the last look brought nothing, or not all; empty when it went well."""
+    waiting: tuple[PackageRef, ...] = ()
+    """Fetched and verified: they wait for the player's click."""
+    coming: tuple[PackageRef, ...] = ()
+    """On their way, with what they need."""
 
 
 class Network(StrEnum):
@@ -324,6 +349,8 @@ class SnapshotDelta:
     """New or changed, in text form."""
     detail: TransferDetail | None = None
     """Of the watched transfer."""
+    subscriptions: tuple[SubscriptionSnapshot, ...] | None = None
+    """All of them, when any changed; None: none did."""
 
 
 @dataclass(slots=True)
@@ -335,6 +362,7 @@ class EngineView:
     library: dict[PackageRef, LibraryEntry] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     detail: TransferDetail | None = None
+    subscriptions: tuple[SubscriptionSnapshot, ...] = ()
 
     def apply(self, delta: SnapshotDelta) -> None:
         self.totals = delta.totals
@@ -348,3 +376,5 @@ class EngineView:
             self.library.pop(ref, None)
         self.settings.update(delta.settings)
         self.detail = delta.detail
+        if delta.subscriptions is not None:
+            self.subscriptions = delta.subscriptions
