@@ -22,25 +22,12 @@ from icworkshop_gui.engine.api.commands import AddPeers, AddTorrent, AddWebSeeds
 from icworkshop_gui.engine.api.settings import parse_rate
 from icworkshop_gui.engine.api.snapshots import TransferState
 from icworkshop_gui.engine.content import is_local_url
-from icworkshop_gui.formats.bencode import TORRENT_LIMITS
+from icworkshop_gui.engine.torrents import torrent_bytes
 from icworkshop_gui.formats.create import SourceFile, TorrentVersion, create_torrent
 from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.paths import data_dir
-
-
-def read_torrent(path: Path) -> bytes:
-    """A .torrent file within its size limit. UserError with a sentence otherwise."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(TORRENT_LIMITS.size + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    if len(data) > TORRENT_LIMITS.size:
-        raise UserError(f"{path} is larger than any torrent file may be ({size_text(TORRENT_LIMITS.size)}).")
-    return data
-
 
 # --- show ----------------------------------------------------------------------------------------
 
@@ -49,7 +36,7 @@ def show(arguments: argparse.Namespace, output: Output) -> int:
     if str(arguments.source).startswith("magnet:"):
         facts = _magnet_facts(Magnet.parse(str(arguments.source)))
     else:
-        facts = _torrent_facts(Metainfo.parse(read_torrent(Path(arguments.source))))
+        facts = _torrent_facts(Metainfo.parse(torrent_bytes(Path(arguments.source))))
     output.object(**facts)
     for label, key in (("Name", "name"), ("Info-hash v1", "v1"), ("Info-hash v2", "v2")):
         if facts.get(key):
@@ -247,7 +234,7 @@ def seed(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _usable(path: Path) -> tuple[bytes, Metainfo]:
-    data = read_torrent(path)
+    data = torrent_bytes(path)
     meta = Metainfo.parse(data)
     if meta.info_hash is None:
         raise FormatError("This torrent is of version 2 only, which this release can show but not transfer.")

@@ -55,6 +55,7 @@ from icworkshop_gui.engine.reviews import Reviews
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.subscriptions import Subscriptions
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
+from icworkshop_gui.engine.torrents import torrent_facts
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
 from icworkshop_gui.engine.updates import Updates
@@ -448,6 +449,10 @@ class Session:
                 return await self.reviews.of_removal(refs, keep)
             case wish.PlanUpdate(package, version):
                 return await self.updates.plan(package, version)
+            case wish.ReadTorrent(path):
+                facts, swarm_hash = await self.in_disk(lambda: torrent_facts(path))
+                running = self.transfers.by_info_hash(swarm_hash)
+                return facts if running is None else replace(facts, running=running.id)
             case wish.AddTorrent():
                 return await self.transfers.add_torrent(command)
             case wish.AddPeers(transfer, peers):

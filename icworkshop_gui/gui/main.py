@@ -24,6 +24,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="with --demo: keep everything in this folder")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="settings, downloads and installed packages")
     parser.add_argument("--source", action="append", default=[], metavar="URL", help="a Workshop server, for this run")
+    parser.add_argument("torrents", nargs="*", metavar="FILE", help="torrent files to add; a running window adds them")
     parser.add_argument("--style", choices=("light", "dark", "system"), help="colours, for this run")
     chosen = parser.parse_args(arguments)
     if chosen.keep is not None and not chosen.demo:
@@ -39,11 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     from icworkshop_gui.engine.host import EngineHost, data_dir
 
     folder = data_dir(chosen.data_dir)
+    opened = tuple(str(Path(text).absolute()) for text in chosen.torrents)
     try:
         from icworkshop_gui.gui.single_instance import call_first
 
         # Before the window's own modules are loaded: a second start shall be over in a blink.
-        if not chosen.demo and call_first(folder):
+        if not chosen.demo and call_first(folder, opened):
             return 0
         from icworkshop_gui.gui.program import Program
     except ImportError as error:
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         demo=chosen.demo,
         keep=chosen.keep,
         mode=chosen.style,
+        opened=opened,
     )
     return program.run()
 

@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,8 +77,11 @@ class Program(QObject):
         demo: bool = False,
         keep: Path | None = None,
         mode: str | None = None,
+        opened: Sequence[str] = (),
     ) -> None:
-        """`open_engine` starts an engine on a folder with sources; it may block. `mode`: colours for this run."""
+        """`open_engine` starts an engine on a folder with sources; it may block. `mode`: colours for this run.
+        `opened`: files that the program was started with.
+        """
         self.app = QApplication.instance() or QApplication([sys.argv[0]])
         assert isinstance(self.app, QApplication)
         # The tray outlives the window, and a dialog's end is not the program's.
@@ -93,6 +96,7 @@ class Program(QObject):
         self._sources = sources
         self._demo = DemoChild(keep.absolute() if keep is not None else None) if demo else None
         self._mode = mode
+        self._opened = opened
         self._exit = 0
         self._end: asyncio.Event | None = None
         self.prefs: Prefs | None = None
@@ -200,13 +204,14 @@ class Program(QObject):
         self.window.hidden.connect(self._explain_tray)
         if self._demo is None:  # a second demo is one of its own, and a killed one shall leave no socket
             self._instance = SingleInstance(self._data_dir, self)
-            self._instance.called.connect(self._bring_up)
+            self._instance.called.connect(self._called)
             if not self._instance.listen():
                 log.info("a second start will not find this window")
         self.window.go("browse")
         self.window.show()
         if asks:
             self.window.open_sheet(FirstRunSheet(self.bridge))
+        self.window.torrents.open(self._opened)
         if self.prefs.set_aside:
             words = "The window's settings could not be read. Defaults are used; the old file ends in .bad."
             self.window.toast(Toast(words, icon="info", token=Token.INFO))
@@ -284,6 +289,13 @@ class Program(QObject):
             self.window.bring_up()
             if page:
                 self.window.go(page)
+
+    @Slot(object)
+    def _called(self, texts: Sequence[str]) -> None:
+        """Another start was meant for this window."""
+        self._bring_up()
+        if self.window is not None:
+            self.window.torrents.open(texts)
 
     @Slot()
     def _explain_tray(self) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
-SHOW = b"show\n"
 ANSWER = b"ok\n"
-WORDS_MAX = 64
-"""Bytes that are read from whoever connects; anything but SHOW is ignored."""
+WORDS_MAX = 64 * 1024
+"""Bytes that are read from whoever connects: one line of JSON, `{"open": ["/a/b.torrent"]}`; all else is hung up on."""
 PATIENCE_MS = 1500
 CALLERS_MAX = 8
 """Open conversations at once; more are hung up on."""
@@ -22,13 +23,13 @@ def channel(data_dir: Path) -> str:
     return "icworkshop-" + hashlib.sha256(str(data_dir).encode()).hexdigest()[:24]
 
 
-def call_first(data_dir: Path) -> bool:
-    """True when another window has this data directory and was asked to come forward."""
+def call_first(data_dir: Path, texts: Sequence[str] = ()) -> bool:
+    """True when another window has this data directory and was asked to come forward and open these."""
     socket = QLocalSocket()
     socket.connectToServer(channel(data_dir))
     if not socket.waitForConnected(PATIENCE_MS):
         return False
-    socket.write(SHOW)
+    socket.write(json.dumps({"open": list(texts)}).encode() + b"\n")
     socket.flush()
     answered = socket.waitForReadyRead(PATIENCE_MS)
     socket.disconnectFromServer()
@@ -36,9 +37,9 @@ def call_first(data_dir: Path) -> bool:
 
 
 class SingleInstance(QObject):
-    """Signals: called(): another start asks for the window."""
+    """Signals: called(list of str): another start asks for the window, and to open these."""
 
-    called = Signal()
+    called = Signal(object)
 
     def __init__(self, data_dir: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -73,18 +74,32 @@ class SingleInstance(QObject):
 
     def _hear(self) -> None:
         caller = self.sender()
-        if not isinstance(caller, QLocalSocket) or caller.bytesAvailable() < len(SHOW):
+        if not isinstance(caller, QLocalSocket):
             return
-        heard = bytes(caller.read(WORDS_MAX).data())
-        if heard == SHOW:
-            caller.write(ANSWER)
-            caller.flush()
-            self.called.emit()
-        else:
+        if not caller.canReadLine():
+            if caller.bytesAvailable() >= WORDS_MAX:
+                caller.abort()
+            return
+        texts = _wish(bytes(caller.readLine(WORDS_MAX).data()))
+        if texts is None:
             caller.abort()
+            return
+        caller.write(ANSWER)
+        caller.flush()
+        self.called.emit(texts)
 
     def _part(self) -> None:
         caller = self.sender()
         if isinstance(caller, QLocalSocket):
             self._callers.discard(caller)
             caller.deleteLater()
+
+
+def _wish(line: bytes) -> list[str] | None:
+    """What another start asks for; None for what is none of ours."""
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    texts = told.get("open") if isinstance(told, dict) else None
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else None

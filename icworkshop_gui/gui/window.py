@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from icworkshop_gui.core.priority import Tier
@@ -22,6 +22,7 @@ from icworkshop_gui.gui.actions import ActionSpec, install_actions
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.dialogs.shortcuts import ShortcutsSheet
 from icworkshop_gui.gui.format import clipped
+from icworkshop_gui.gui.links import torrent_files
 from icworkshop_gui.gui.pictures import Pictures
 from icworkshop_gui.gui.resources import resource
 from icworkshop_gui.gui.reviews import Reviews
@@ -29,6 +30,7 @@ from icworkshop_gui.gui.screens import SCREENS, ScreenEntry
 from icworkshop_gui.gui.screens.base import Screen
 from icworkshop_gui.gui.theme import theme
 from icworkshop_gui.gui.tokens import Measure, Token
+from icworkshop_gui.gui.torrents import Torrents
 from icworkshop_gui.gui.update_sizes import UpdateSizes
 from icworkshop_gui.gui.widgets.menu import Menu
 from icworkshop_gui.gui.widgets.notice_bar import Notice, NoticeBar, Urgency
@@ -79,11 +81,13 @@ class MainWindow(QMainWindow):
         self._shortcuts: ShortcutsSheet | None = None
         self._pictures = Pictures(bridge, self)
         self._reviews = Reviews(self, self)
+        self.torrents = Torrents(self, self)
         self._update_sizes = UpdateSizes(bridge, self)
         self._body = QWidget()
         self.setWindowTitle("IC Workshop")
         self.setWindowIcon(QIcon(str(resource("app-icon.svg"))))
         self.setMinimumSize(*Measure.WINDOW_MIN)
+        self.setAcceptDrops(True)
         self._fit_screen()
         self._build([entry for entry in screens if entry.word])
         self._connect()
@@ -123,6 +127,8 @@ class MainWindow(QMainWindow):
             ActionSpec(("Ctrl+,",), "Open settings", lambda: self.go("settings")),
             ActionSpec(("F5",), "Refresh", self._refresh),
             ActionSpec(("Ctrl+Z",), "Undo", self._undo),
+            ActionSpec(("Ctrl+O",), "Add a torrent file", self.add_torrent),
+            ActionSpec(("Ctrl+V",), "Add what was copied", self._paste),
             ActionSpec(("Alt+Left",), "Back", self.back),
             ActionSpec(("Alt+Right",), "Forward", self.forward),
             ActionSpec(("F1", "Ctrl+?"), "This list", self._show_shortcuts),
@@ -290,6 +296,25 @@ class MainWindow(QMainWindow):
             inside.undo()
         else:
             self.toasts.undo()
+
+    def add_torrent(self) -> None:
+        self.torrents.ask_for_file(self)
+
+    def _paste(self) -> None:
+        clipboard = QApplication.clipboard().mimeData()
+        texts = [url.toString() for url in clipboard.urls()] or [clipboard.text()]
+        if not self.torrents.open(texts):
+            self.toast(Toast("What was copied is no torrent file.", icon="info", token=Token.MUTED))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if torrent_files(url.toString() for url in event.mimeData().urls()):
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self.torrents.open([url.toString() for url in event.mimeData().urls()])
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
 
     def _open_program_menu(self) -> None:
         """Where there is no title bar (a console's game mode), this is the way out."""

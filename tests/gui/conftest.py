@@ -32,6 +32,7 @@ class Desk:
         with bot.waitActive(self.window):
             self.window.show()
             self.window.activateWindow()
+        self.settle()
 
     def go(self, key: str, argument: object = None) -> Any:
         """Visit a page and wait until what it asked for is there."""

@@ -21,8 +21,9 @@ from PySide6.QtWidgets import QApplication
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import RegistryError, VersionConflict, WayOut
+from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
-from icworkshop_gui.engine.api.commands import PlanInstall, Search
+from icworkshop_gui.engine.api.commands import PlanInstall, ReadTorrent, Search, TorrentFacts
 from icworkshop_gui.engine.api.snapshots import Connection, LimitCause
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
@@ -216,6 +217,23 @@ def review_conflict(scene: Scene) -> None:
     review_of(many_changes())(scene)
 
 
+FACTS = TorrentFacts(
+    metainfo=b"", name="Desert Campaign Maps (community collection, third edition)", size=1_240 * MB,
+    files=tuple((f"Desert Campaign Maps/chapter-{at:02}/terrain.pak", (4 + at * 7) * MB) for at in range(20)),
+    file_count=6_020, info_hash="b46b4e5bf8d36777b4e87020bfd048ef01197140", trackers=3, web_seeds=1, private=True,
+)  # fmt: skip
+
+
+def torrent_of(facts: TorrentFacts) -> Callable[[Scene], None]:
+    def shown(scene: Scene) -> None:
+        scene.engine.answer(ReadTorrent, facts)
+        scene.window.go("downloads")
+        settle()
+        scene.window.torrents.open([str(Path("maps.torrent").absolute())])
+
+    return shown
+
+
 def plain(key: str) -> Callable[[Scene], None]:
     return lambda scene: scene.window.go(key)
 
@@ -257,6 +275,8 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "review-loading": review_loading,
     "review-trouble": review_trouble,
     "review-conflict": review_conflict,
+    "torrent": torrent_of(FACTS),
+    "torrent-running": torrent_of(replace(FACTS, running=TransferId("t-synthwave-front"), private=False)),
     "downloads": plain("downloads"),
     "library": plain("library"),
     "downloads-scheduled": downloads_scheduled,

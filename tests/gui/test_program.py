@@ -136,22 +136,23 @@ def test_finished_downloads_are_told_together(bridge: EngineBridge) -> None:
 # --- one per data directory ------------------------------------------------------------------------
 
 
-def call(folder: Path) -> subprocess.Popen[bytes]:
+def call(folder: Path, *texts: str) -> subprocess.Popen[bytes]:
     """`call_first` in a process of its own; exit code 7 when it was answered."""
     script = (
         "import sys, pathlib\nfrom icworkshop_gui.gui.single_instance import call_first\n"
-        "sys.exit(7 if call_first(pathlib.Path(sys.argv[1])) else 1)"
+        "sys.exit(7 if call_first(pathlib.Path(sys.argv[1]), sys.argv[2:]) else 1)"
     )
-    return subprocess.Popen([sys.executable, "-c", script, str(folder)])
+    return subprocess.Popen([sys.executable, "-c", script, str(folder), *texts])
 
 
 def test_a_second_start_brings_the_first_forward(qtbot: QtBot, tmp_path: Path) -> None:
     assert not call_first(tmp_path)
     first = SingleInstance(tmp_path)
     assert first.listen()
-    with qtbot.waitSignal(first.called, timeout=30_000):
-        second = call(tmp_path)
+    with qtbot.waitSignal(first.called, timeout=30_000) as heard:
+        second = call(tmp_path, "/a/maps.torrent")
     assert second.wait(30) == 7
+    assert heard.args == [["/a/maps.torrent"]]
     assert not call_first(tmp_path / "other"), "another data directory is another program"
     first.close()
     assert not call_first(tmp_path)
@@ -171,12 +172,13 @@ def test_rubbish_is_hung_up_on(qtbot: QtBot, tmp_path: Path) -> None:
     assert first.listen()
     called: list[int] = []
     first.called.connect(lambda: called.append(1))
-    rude = QLocalSocket()
-    rude.connectToServer(channel(tmp_path))
-    assert rude.waitForConnected(1000)
-    rude.write(b"x" * WORDS_MAX * 10)
-    rude.flush()
-    qtbot.waitUntil(lambda: rude.state() is QLocalSocket.LocalSocketState.UnconnectedState)
+    for rubbish in (b"x" * WORDS_MAX * 10, b"show\n", b'{"open": "/a"}\n', b'{"open": [1]}\n', b"[" * 60_000 + b"\n"):
+        rude = QLocalSocket()
+        rude.connectToServer(channel(tmp_path))
+        assert rude.waitForConnected(1000)
+        with qtbot.waitSignal(rude.disconnected):
+            rude.write(rubbish)
+            rude.flush()
     many = [QLocalSocket() for _ in range(CALLERS_MAX + 3)]
     for socket in many:
         socket.connectToServer(channel(tmp_path))

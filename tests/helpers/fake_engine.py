@@ -34,6 +34,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferSnapshot,
     TransferState,
 )
+from icworkshop_gui.engine.torrents import torrent_facts
 from tests.helpers import sample_content as sample
 from tests.helpers.fake_plans import plan_install, plan_removal
 
@@ -222,6 +223,8 @@ class FakeEngine:
                 return self.previews[sha256]
             case c.Install() | c.AddTorrent():
                 return self._add(command)
+            case c.ReadTorrent(path):
+                return torrent_facts(path)[0]
             case c.PlanInstall(packages):
                 return plan_install(self.catalog, self._view.library, packages, self._view.totals.disk_free)
             case c.PlanRemove(refs, keep):

@@ -169,6 +169,36 @@ class PlanUpdate(Command[UpdatePlan]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentFacts:
+    """What a torrent file says of itself. All text in it comes from a stranger."""
+
+    metainfo: bytes
+    """The whole file, for AddTorrent."""
+    name: str
+    size: int
+    """Bytes of its files."""
+    files: tuple[tuple[str, int], ...]
+    """Path and bytes; at most 5,000, of `file_count`."""
+    file_count: int
+    info_hash: str
+    """Hex; of version 1, else of version 2."""
+    private: bool = False
+    trackers: int = 0
+    web_seeds: int = 0
+    running: TransferId | None = None
+    """It is on the list already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTorrent(Command[TorrentFacts]):
+    """Read a `.torrent` file and say what is in it; nothing is added. UserError when it cannot be read, FormatError
+    when it is none.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddTorrent(Command[TransferId]):
     """Any torrent, into or from a plain folder. Conflict when its info-hash is running already."""
 

@@ -41,6 +41,10 @@ class Shell(Protocol):
         """To the page before this one."""
         ...
 
+    def add_torrent(self) -> None:
+        """Let the player choose torrent files."""
+        ...
+
     def toast(self, toast: Toast) -> None:
         """Say what was just done."""
         ...

@@ -60,9 +60,13 @@ class DownloadsScreen(Screen):
         self.header.add(self.more)
 
     def _build(self) -> None:
-        self._empty = EmptyState("download", "Nothing is downloading", "Find something in Browse.")
+        self._empty = EmptyState(
+            "download", "Nothing is downloading", "Find something in Browse, or drop a torrent file here."
+        )
         browse = self._empty.add_action(Button("Browse", kind=Kind.PRIMARY, icon="compass"))
         browse.clicked.connect(lambda: self.shell.go("browse"))
+        torrent = self._empty.add_action(Button("Add a torrent file…", icon="plus"))
+        torrent.clicked.connect(self.shell.add_torrent)
         self._page = QWidget()
         column = QVBoxLayout(self._page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -251,6 +255,7 @@ class DownloadsScreen(Screen):
     def header_menu(self) -> Menu:
         """What the page as a whole can do beside pausing."""
         menu = Menu(self)
+        menu.entry("Add a torrent file…", self.shell.add_torrent, icon_name="plus")
         menu.entry("Show details", self._toggle_details, icon_name="info", checked=self.details.isVisible())
         menu.entry("Clear finished", lambda: self.shell.bridge.send(c.ClearFinished()), icon_name="check-check")
         menu.entry("Settings for downloads", lambda: self.shell.go("settings", "Downloads"), icon_name="settings")
