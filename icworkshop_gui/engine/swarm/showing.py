@@ -12,6 +12,9 @@ from icworkshop_gui.engine.swarm.piece_mask import bits_of
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
 from icworkshop_gui.engine.swarm.super_seeding import SuperSeeder
 
+ALONE_TICKS = 5
+"""Seconds alone after which a leecher is told everything: other programs count what they see as all there is."""
+
 
 class Showing:
     """One for the swarm."""
@@ -20,6 +23,7 @@ class Showing:
         self._tracker = tracker
         self._peers = peers
         self._log: list[int] = []
+        self._alone_ticks = 0
         self._seeder = SuperSeeder(tracker.length, tracker.geometry.piece_length, counts, rng)
 
     @property
@@ -30,11 +34,11 @@ class Showing:
     def welcome(self, peer: Peer) -> bytes:
         """What a new peer is told first. Call before it is one of the peers."""
         peer.have_cursor = len(self._log)
-        if not self._tracker.is_full or not self._seeder.unique or not self._leechers():
+        if not self._tracker.is_full or not self._seeder.unique:
             return peer.wire.bitfield(self._tracker.have)
-        # With others here already, what only we have goes to each of them in other parts.
+        # What only we have goes to each of them in other parts; who is alone now may soon be one of many.
         self._seeder.admit(peer.key)
-        return peer.wire.bitfield(Bitfield(self._tracker.length)) + self._next(peer)
+        return peer.wire.bitfield(Bitfield(self._tracker.length)) + self._next(peer, alone=not self._leechers())
 
     def verified(self, indices: Sequence[int]) -> None:
         """We have these now; `tell` says so."""
@@ -60,7 +64,7 @@ class Showing:
         if not self._seeder.unique:
             self._end()
         elif self._seeder.sees_part(peer.key):
-            peer.say(self._next(peer))
+            peer.say(self._next(peer, alone=self._leechers() == 1))
 
     def forget(self, peer: Peer) -> None:
         self._seeder.forget(peer.key)
@@ -69,21 +73,24 @@ class Showing:
         """Once a second."""
         if not self._seeder.is_at_work:
             return
-        if self._leechers() < 2 or not self._seeder.unique:
+        alone = self._leechers() < 2
+        self._alone_ticks = self._alone_ticks + 1 if alone else 0
+        if self._alone_ticks > ALONE_TICKS or not self._seeder.unique:
             self._end()
             return
         for peer in list(self._peers.values()):
             if self._seeder.sees_part(peer.key):
-                peer.say(self._next(peer))
+                peer.say(self._next(peer, alone=alone))
 
-    def _next(self, peer: Peer) -> bytes:
-        found = self._seeder.show(peer.key, peer.has, peer.up_meter.rate)
+    def _next(self, peer: Peer, *, alone: bool) -> bytes:
+        found = self._seeder.show(peer.key, peer.has, peer.up_meter.rate, alone=alone)
         return peer.wire.have(found) if found else b""
 
     def _end(self) -> None:
         """Everybody sees everything from now on."""
         for peer in list(self._peers.values()):
-            hidden = self._seeder.hidden(peer.key) & ~peer.has
+            # What it has too, or it would never know that we are a seed.
+            hidden = self._seeder.hidden(peer.key)
             self._seeder.forget(peer.key)
             if hidden:
                 peer.say(peer.wire.have(bits_of(hidden)))

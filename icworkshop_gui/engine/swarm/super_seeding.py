@@ -3,7 +3,9 @@
 A seed that shows everything is asked for the same pieces by several peers at once, and its line, the scarcest thing in
 a young swarm, carries them twice. One that shows each peer other pieces is not. BEP 16 shows a peer the next piece
 only once somebody else has the last one; meanwhile the line idles. Here a peer is shown as much as it takes in about
-a second, whatever becomes of it, and the pieces are those of which the fewest copies exist or are on their way.
+a second, whatever becomes of it, and the pieces are those of which the fewest copies exist or are on their way. The
+first one to come may stay the only one: it is shown a few, and then as many ahead as it has got, so that its requests
+never lack pieces and the next to come still finds most pieces asked for by nobody.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ SHOWN_MIN = 2
 
 SHOWN_SECONDS = 1.0
 """A peer is shown ahead what it takes in so long."""
+
+ALONE_MIN = 8
+"""Pieces that a leecher alone is shown ahead at first."""
 
 
 class SuperSeeder:
@@ -64,12 +69,17 @@ class SuperSeeder:
         """Mask of what this peer was not shown."""
         return self._everything & ~self._shown.get(key, self._everything)
 
-    def show(self, key: int, has: int, rate: float) -> list[int]:
-        """Pieces to show it now. `has`: mask of its pieces; `rate`: bytes a second that it takes from us."""
+    def show(self, key: int, has: int, rate: float, *, alone: bool = False) -> list[int]:
+        """Pieces to show it now. `has`: mask of its pieces; `rate`: bytes a second that it takes from us; `alone`:
+        there is no other leecher."""
         shown = self._shown[key]
-        ahead = max(SHOWN_MIN, 1 + int(rate * SHOWN_SECONDS / self._piece_length))
+        waiting = (shown & ~has).bit_count()
+        if alone:
+            ahead = max(ALONE_MIN, (shown & has).bit_count())
+        else:
+            ahead = max(SHOWN_MIN, 1 + int(rate * SHOWN_SECONDS / self._piece_length))
         found: list[int] = []
-        for _ in range(ahead - (shown & ~has).bit_count()):
+        for _ in range(ahead - waiting):
             candidates = self._everything & ~shown & ~has
             if not candidates:
                 break

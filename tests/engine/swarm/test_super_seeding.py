@@ -8,9 +8,11 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.piece_mask import full_mask
-from icworkshop_gui.engine.swarm.super_seeding import SHOWN_MIN, SuperSeeder
+from icworkshop_gui.engine.swarm.showing import ALONE_TICKS
+from icworkshop_gui.engine.swarm.super_seeding import ALONE_MIN, SHOWN_MIN, SuperSeeder
 from icworkshop_gui.wire.peer.messages import Have, HaveAll, HaveNone
 from tests.helpers.fake_peer import FakePeer, Stage
 from tests.sim.loop import run_leaping
@@ -32,8 +34,8 @@ class Crowd:
         self.has[key] |= 1 << index
         self.counts.add(1 << index)
 
-    def show(self, key: int, rate: float = 0.0) -> list[int]:
-        return self.seeder.show(key, self.has[key], rate)
+    def show(self, key: int, rate: float = 0.0, *, alone: bool = False) -> list[int]:
+        return self.seeder.show(key, self.has[key], rate, alone=alone)
 
 
 def test_each_peer_is_shown_other_pieces() -> None:
@@ -95,15 +97,16 @@ def test_a_swarm_of_takers_gets_every_piece_about_once(length: int, peers: int, 
 
 def test_the_second_leecher_is_shown_single_pieces_until_the_swarm_has_all() -> None:
     async def scene() -> None:
-        stage = Stage()
+        stage = Stage(length=64 * 4 * BLOCK_SIZE)
         seed = stage.swarm(have=None)
         first, second = stage.peer(has=()), stage.peer(has=())
         first.dial(seed)
         await asyncio.sleep(1)
         second.dial(seed)
         await asyncio.sleep(1)
-        assert any(isinstance(event, HaveAll) for event in first.events)
-        assert any(isinstance(event, HaveNone) for event in second.events)
+        for peer in (first, second):
+            assert any(isinstance(event, HaveNone) for event in peer.events)
+        assert len(haves(first)) == ALONE_MIN
         told = haves(second)
         assert len(told) == SHOWN_MIN
         have(second, told[0])
@@ -118,9 +121,23 @@ def test_the_second_leecher_is_shown_single_pieces_until_the_swarm_has_all() -> 
     run_leaping(scene())
 
 
-def test_one_leecher_alone_sees_everything() -> None:
+def test_who_is_alone_never_lacks_pieces_and_leaves_most_for_the_next() -> None:
+    crowd = Crowd(1000, 1)
+    shown = crowd.show(1, alone=True)
+    assert len(shown) == ALONE_MIN
+    took = 0
+    while shown:
+        crowd.get(1, shown.pop(0))
+        took += 1
+        shown += crowd.show(1, alone=True)
+        # What it has yet to get is what it got, until there is no more.
+        assert len(shown) == min(max(ALONE_MIN, took), 1000 - took)
+    assert took == 1000
+
+
+def test_one_leecher_alone_sees_everything_after_a_while() -> None:
     async def scene() -> None:
-        stage = Stage()
+        stage = Stage(length=64 * 4 * BLOCK_SIZE)
         seed = stage.swarm(have=None)
         first, second = stage.peer(has=()), stage.peer(has=())
         first.dial(seed)
@@ -128,7 +145,9 @@ def test_one_leecher_alone_sees_everything() -> None:
         second.dial(seed)
         await asyncio.sleep(0.5)
         first.hang_up()
-        await asyncio.sleep(2)
+        await asyncio.sleep(ALONE_TICKS - 1)
+        assert len(haves(second)) < stage.geometry.piece_count
+        await asyncio.sleep(3)
         assert sorted(haves(second)) == list(range(stage.geometry.piece_count))
         await stage.stop()
 
