@@ -26,7 +26,7 @@ from icworkshop_gui.engine.net.stream import Buffer, Stream
 from icworkshop_gui.engine.net.tcp import TcpStream
 from icworkshop_gui.engine.net.throttled import ThrottledStream
 from icworkshop_gui.engine.net.transport_stream import TransportStream
-from icworkshop_gui.wire.peer.messages import Piece, Request
+from icworkshop_gui.wire.peer.messages import Blocks, Piece, Request
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
 PIECE = MIB
@@ -92,7 +92,13 @@ class Leecher:
     def received(self, count: int) -> None:
         target, got = self.target, 0
         for event in self.wire.received(count, 0.0):
-            if type(event) is Piece:
+            if type(event) is Blocks:
+                start = (event.index & 63) * PIECE + event.begin
+                for block in event.blocks:
+                    target[start : start + BLOCK_SIZE] = block
+                    start += BLOCK_SIZE
+                got += len(event.blocks)
+            elif type(event) is Piece:
                 index, begin, block = event
                 start = (index & 63) * PIECE + begin
                 target[start : start + len(block)] = block

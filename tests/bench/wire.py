@@ -15,7 +15,7 @@ import time
 from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.units import BLOCK_SIZE, KIB, MIB
 from icworkshop_gui.wire.peer import codec
-from icworkshop_gui.wire.peer.messages import Piece
+from icworkshop_gui.wire.peer.messages import Blocks, Piece
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
 PIECE = MIB
@@ -57,7 +57,13 @@ def receive(data: memoryview, rounds: int) -> float:
             room[:count] = data[position : position + count]
             position += count
             for event in wire.received(count, 0.0):
-                if type(event) is Piece:
+                if type(event) is Blocks:
+                    index, start, blocks = event
+                    piece = pieces[index]
+                    for block in blocks:
+                        piece[start : start + BLOCK_SIZE] = block
+                        start += BLOCK_SIZE
+                elif type(event) is Piece:
                     _, start, block = event
                     pieces[event.index][start : start + len(block)] = block
     return time.process_time() - begin

@@ -27,6 +27,7 @@ from icworkshop_gui.engine.swarm.swarm import Swarm
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.wire.peer.handshake import HANDSHAKE_SIZE, Handshake
 from icworkshop_gui.wire.peer.messages import (
+    Blocks,
     Cancel,
     Choke,
     Event,
@@ -553,8 +554,9 @@ class FakePeer:
                 self._greet(Handshake.parse(self._greeting))
             return
         for event in self.wire.received(count, asyncio.get_running_loop().time()):
-            if isinstance(event, Piece):
-                self.blocks.append((event.index, event.begin, bytes(event.block)))
+            if isinstance(event, Piece | Blocks):
+                pieces = event.pieces() if isinstance(event, Blocks) else [event]
+                self.blocks += [(piece.index, piece.begin, bytes(piece.block)) for piece in pieces]
                 continue
             self.events.append(event)
             if self._on_event is not None:

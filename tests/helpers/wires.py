@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.wire.peer.extensions import EXTENSIONS
-from icworkshop_gui.wire.peer.messages import Event, Piece
+from icworkshop_gui.wire.peer.messages import Blocks, Event, Piece
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
 SMALL = Geometry(3 * 4 * BLOCK_SIZE + 20_000, 4 * BLOCK_SIZE)
@@ -30,9 +30,11 @@ def pair(geometry: Geometry = SMALL, *, fast: bool = True, extended: bool = True
     return wire(geometry, fast=fast, extended=extended), wire(geometry, fast=fast, extended=extended)
 
 
-def kept(event: Event) -> Event:
-    """The same event, its block copied: good for ever."""
-    return Piece(event.index, event.begin, memoryview(bytes(event.block))) if type(event) is Piece else event
+def kept(event: Event) -> list[Event]:
+    """The same event, its block copied: good for ever; blocks that came together as one `Piece` each."""
+    if type(event) is Blocks:
+        return [copy for piece in event.pieces() for copy in kept(piece)]
+    return [Piece(event.index, event.begin, memoryview(bytes(event.block))) if type(event) is Piece else event]
 
 
 def deliver(target: PeerWire, data: bytes | memoryview, now: float = 0.0) -> list[Event]:
@@ -44,7 +46,7 @@ def deliver(target: PeerWire, data: bytes | memoryview, now: float = 0.0) -> lis
         count = min(len(room), len(rest))
         room[:count] = rest[:count]
         rest = rest[count:]
-        events += [kept(event) for event in target.received(count, now)]
+        events += [copy for event in target.received(count, now) for copy in kept(event)]
     return events
 
 

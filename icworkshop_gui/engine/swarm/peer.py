@@ -30,6 +30,7 @@ from icworkshop_gui.engine.swarm.uploads import UploadQueue
 from icworkshop_gui.wire.peer.extensions.handshake import ExtensionHandshake
 from icworkshop_gui.wire.peer.messages import (
     AllowedFast,
+    Blocks,
     Cancel,
     Choke,
     Event,
@@ -405,11 +406,11 @@ class Peer:
 
     def _handle(self, events: list[Event], now: float) -> None:
         self._handling = True
-        on_piece, on_request = self._on_piece, self._on_request
+        on_blocks, on_request = self._on_blocks, self._on_request
         for event in events:
             kind = type(event)
-            if kind is Piece:
-                on_piece(event, now)  # type: ignore[arg-type]  # `type is` does not narrow a union for mypy
+            if kind is Blocks:
+                on_blocks(event, now)  # type: ignore[arg-type]  # `type is` does not narrow a union for mypy
             elif kind is Request:
                 on_request(event, now)  # type: ignore[arg-type]
             else:
@@ -426,6 +427,27 @@ class Peer:
                 self._side.has_requests(self)
             self._flush()
         self._side.events_handled()
+
+    def _on_blocks(self, event: Blocks, now: float) -> None:
+        """Most peers answer in order, and then many blocks cost hardly more than one."""
+        index, begin, blocks = event
+        tracker = self._tracker
+        piece = tracker.open.get(index)
+        count = 0
+        if piece is not None and piece.hint is None and not tracker.contested and not begin & _BLOCK_MASK:
+            block = begin >> _BLOCK_SHIFT
+            count = self.pipeline.fulfilled_in_order(index * self._blocks_per_piece + block, len(blocks), now)
+        if piece is not None and count:
+            # What is outstanding here and contested by nobody is asked of this peer alone (STATE.md).
+            arrival = tracker.arrived_in_order(piece, block, blocks[:count])
+            self._asks = True
+            self._side.block_useful(now)
+            if arrival is Arrival.COMPLETED:
+                self._side.piece_completed(index)
+        if count < len(blocks):
+            for one in event.pieces()[count:]:
+                if not self.gone:
+                    self._on_piece(one, now)
 
     def _on_piece(self, event: Piece, now: float) -> None:
         index, begin, data = event
@@ -587,6 +609,7 @@ _HANDLERS: dict[type, Callable[[Peer, Any, float], None]] = {
     PeerBitfield: Peer._on_bitfield,
     HaveAll: Peer._on_have_all,
     HaveNone: Peer._on_nothing,
+    Piece: Peer._on_piece,
     Cancel: Peer._on_cancel,
     Suggest: Peer._on_nothing,
     Reject: Peer._on_reject,

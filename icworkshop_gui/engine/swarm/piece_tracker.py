@@ -8,7 +8,7 @@ Whether a piece is wanted is another question: wanting changes what is opened, n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from icworkshop_gui.core.bitfield import Bitfield
@@ -19,6 +19,8 @@ from icworkshop_gui.engine.swarm.piece_mask import full_mask, mask_of
 
 FREE, ASKED, HERE = 0, 1, 2
 """States of one block, as bytes in `OpenPiece.blocks`."""
+
+_ASKED_BYTE, _HERE_BYTE = bytes((ASKED,)), bytes((HERE,))
 
 NOBODY = 0
 """No peer has this key."""
@@ -194,13 +196,21 @@ class PieceTracker:
         """Up to `count` free blocks become asked of `key`, lowest first. Block numbers within the piece."""
         blocks, givers = piece.blocks, piece.givers
         taken: list[int] = []
-        at = -1
-        for _ in range(min(count, piece.free)):
-            at = blocks.find(FREE, at + 1)
-            blocks[at] = ASKED
-            givers[at] = key
-            taken.append(at)
-        piece.free -= len(taken)
+        left = count = min(count, piece.free)
+        at = 0
+        while left:
+            at = blocks.find(FREE, at)
+            end = at + left
+            if blocks.count(FREE, at, end) < left:
+                # Not free one after the other as far as that: look at each.
+                end = at + 1
+            size = end - at
+            blocks[at:end] = _ASKED_BYTE * size
+            givers[at:end] = [key] * size
+            taken += range(at, end)
+            left -= size
+            at = end
+        piece.free -= count
         if not piece.free:
             self.partial.pop(piece.index, None)
         return taken
@@ -268,11 +278,26 @@ class PieceTracker:
             piece.free -= 1
             if not piece.free:
                 self.partial.pop(index, None)
-        piece.missing -= 1
+        return self._have_come(piece, 1)
+
+    def arrived_in_order(self, piece: OpenPiece, first: int, blocks: Sequence[memoryview]) -> Arrival:
+        """Whole blocks of an open piece came, from `first` on, each from whom alone it was asked of. Copies them."""
+        view = piece.view
+        begin = first * BLOCK_SIZE
+        for data in blocks:
+            end = begin + BLOCK_SIZE
+            view[begin:end] = data
+            begin = end
+        count = len(blocks)
+        piece.blocks[first : first + count] = _HERE_BYTE * count
+        return self._have_come(piece, count)
+
+    def _have_come(self, piece: OpenPiece, count: int) -> Arrival:
+        piece.missing -= count
         if piece.missing:
             return Arrival.STORED
-        del self.open[index]
-        self.checking[index] = piece
+        del self.open[piece.index]
+        self.checking[piece.index] = piece
         if not self.open:
             self.contested = False
         return Arrival.COMPLETED

@@ -80,8 +80,7 @@ class Pipeline:
         outstanding = self._outstanding
         if not outstanding:
             self.payload_at = now
-        for key in keys:
-            outstanding[key] = now
+        outstanding.update(dict.fromkeys(keys, now))
 
     def fulfilled(self, key: int, size: int, now: float) -> bool:
         """A block came. True when it is outstanding."""
@@ -93,6 +92,22 @@ class Pipeline:
         if self.in_slow_start and self.target < self._limit:
             self.target += 1
         return True
+
+    def fulfilled_in_order(self, first: int, count: int, now: float) -> int:
+        """Whole blocks came, of the keys from `first` on. How many of them, up to the first that is not outstanding."""
+        pop = self._outstanding.pop
+        done = 0
+        for key in range(first, first + count):
+            if pop(key, None) is None:
+                break
+            done += 1
+        if done:
+            self.received += done * BLOCK_SIZE
+            self.payload_at = now
+            self.snubbed = False
+            if self.in_slow_start and self.target < (limit := self._limit):
+                self.target = min(limit, self.target + done)
+        return done
 
     def take_late(self, key: int, size: int) -> bool:
         """A block came that is not outstanding. True when it had been asked for and was given up."""

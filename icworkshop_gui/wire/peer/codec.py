@@ -51,6 +51,14 @@ PIECE_HEADER: Final = Struct("!IBII")
 BLOCK: Final = Struct("!IBIII")
 BLOCK_BODY: Final = Struct("!III")
 
+FRAME_SIZE: Final = PIECE_HEADER_SIZE + BLOCK_SIZE
+"""Bytes of a `piece` message with a whole block."""
+
+RUN_MAX: Final = 16
+"""Blocks looked at together: about what the largest receive buffer holds."""
+
+_RUNS: Final = [Struct("!" + f"IBII{BLOCK_SIZE}x" * count) for count in range(RUN_MAX + 1)]
+
 KEEP_ALIVE: Final = b"\0\0\0\0"
 
 BlockTuple = tuple[int, int, int]
@@ -79,6 +87,23 @@ def with_blocks(ident: int, blocks: Iterable[BlockTuple]) -> bytes:
 def piece_header(index: int, begin: int, length: int) -> bytes:
     """The 13 bytes that go before a block of `length` bytes."""
     return _PIECE_PREFIX(length + 9, PIECE, index, begin)
+
+
+def run_length(data: bytes | bytearray, start: int, end: int) -> int:
+    """How many `piece` messages with whole blocks lie between `start` and `end`, each complete and continuing the piece
+    of the one before it; the first begins at `start`. At most `RUN_MAX`.
+    """
+    count = min((end - start) // FRAME_SIZE, RUN_MAX)
+    fields = _RUNS[count].unpack_from(data, start)
+    length, ident, index, begin = (fields[number::4] for number in range(4))
+    following = tuple(range(begin[0], begin[0] + count * BLOCK_SIZE, BLOCK_SIZE))
+    if begin == following and length.count(PIECE_BODY_MAX) == ident.count(PIECE) == index.count(index[0]) == count:
+        return count
+    for number in range(count):
+        found = fields[4 * number : 4 * number + 4]
+        if found != (PIECE_BODY_MAX, PIECE, index[0], following[number]):
+            return number
+    return count
 
 
 def bitfield(bits: Bitfield) -> bytes:

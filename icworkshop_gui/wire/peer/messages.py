@@ -1,6 +1,7 @@
 """What two peers say to each other after the handshake (BEP 3 "peer messages", BEP 6, BEP 10).
 
-A message received is an event of `PeerWire.received`: dispatch by `type(event) is Piece` or `match`.
+A message received is an event of `PeerWire.received`: dispatch by `type(event) is Piece` or `match`. Blocks that follow
+one another may come as one event, `Blocks`.
 
 The ones that name a block are NamedTuples: many thousands a second are made, and a `Cancel` or `Reject` equals the
 `Request` it is about, so that it can be looked up as it is.
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.wire.peer.extensions.handshake import ExtensionHandshake
 
 
@@ -76,6 +78,22 @@ class Piece(NamedTuple):
     """A view into the machine's receive buffer: good until its next `buffer` or `received` call."""
 
 
+class Blocks(NamedTuple):
+    """Several whole blocks of one piece arrived, one after the other: what a peer that answers in order sends. Says the
+    same as a `Piece` for each, in the time of one.
+    """
+
+    index: int  # type: ignore[assignment]  # tuple.index is not missed
+    begin: int
+    """Of the first; each of the others follows the one before it."""
+    blocks: list[memoryview]
+    """Each of `BLOCK_SIZE`, and good for as long as the view of a `Piece`."""
+
+    def pieces(self) -> list[Piece]:
+        """The same, each block by itself."""
+        return [Piece(self.index, self.begin + number * BLOCK_SIZE, block) for number, block in enumerate(self.blocks)]
+
+
 class Cancel(NamedTuple):
     """They no longer want a block that they asked for."""
 
@@ -125,6 +143,7 @@ Event = (
     | HaveNone
     | Request
     | Piece
+    | Blocks
     | Cancel
     | Suggest
     | Reject

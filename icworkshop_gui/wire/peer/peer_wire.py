@@ -7,6 +7,8 @@ whoever keeps it:
     for event in wire.received(count, now):  # raises PeerProtocolError: close the connection
         if type(event) is Piece:
             target[event.begin : ...] = event.block   # a view, good until the next buffer() or received()
+        elif type(event) is Blocks:                   # several that follow one another
+            ...
 
 Sending. Every method returns the bytes to write, empty when there is nothing to say. Blocks go out without a copy:
 
@@ -26,14 +28,14 @@ from typing import Final, NamedTuple
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.errors import LocalProtocolError
 from icworkshop_gui.core.geometry import Geometry
-from icworkshop_gui.core.units import KIB
+from icworkshop_gui.core.units import BLOCK_SIZE, KIB
 from icworkshop_gui.wire.errors import PeerProtocolError, Violation
 from icworkshop_gui.wire.peer import codec, messages
 from icworkshop_gui.wire.peer.codec import BlockTuple
 from icworkshop_gui.wire.peer.extensions import EXTENSIONS
 from icworkshop_gui.wire.peer.extensions import handshake as extension_handshake
 from icworkshop_gui.wire.peer.handshake import Handshake
-from icworkshop_gui.wire.peer.messages import Event, Piece
+from icworkshop_gui.wire.peer.messages import Blocks, Event, Piece
 
 BUFFER_MIN: Final = 32 * KIB
 """Bytes of the receive buffer at first: holds any piece frame, and 200 quiet peers cost 6 MiB."""
@@ -209,7 +211,7 @@ class PeerWire:
         events: list[Event] = []
         append = events.append
         data, view, start = self._data, self._view, self._start
-        unpack, new_piece = codec.PIECE_HEADER.unpack_from, Piece._make
+        unpack = codec.PIECE_HEADER.unpack_from
         last_index, piece_length = self._last_index, self._piece_length
         while end - start >= codec.PIECE_HEADER_SIZE:
             # Almost every frame of a busy connection is a piece, so all four fields are taken at once; for a shorter
@@ -222,8 +224,15 @@ class PeerWire:
                 if stop > end:
                     self._start = start
                     return events
-                append(new_piece((index, begin, view[start + 13 : stop])))
                 self._opening = False
+                count = codec.run_length(data, start, end) if end - stop >= codec.FRAME_SIZE else 1
+                if count > 1:
+                    stop = start + count * codec.FRAME_SIZE
+                    self._check_block(index, begin, count * BLOCK_SIZE)
+                    places = range(start + codec.PIECE_HEADER_SIZE, stop, codec.FRAME_SIZE)
+                    append(Blocks(index, begin, [view[at : at + BLOCK_SIZE] for at in places]))
+                else:
+                    append(Piece(index, begin, view[start + codec.PIECE_HEADER_SIZE : stop]))
                 start = stop
                 continue
             stop = self._parse_other(start, end, append)

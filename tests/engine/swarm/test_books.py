@@ -150,6 +150,31 @@ class Books(RuleBasedStateMachine):
         if self.tracker.arrived(index, block, bytes([good]) * size, key) is Arrival.COMPLETED:
             assert index in self.tracker.checking
 
+    @precondition(lambda self: not self.tracker.contested and any(len(p) for p in self.pipelines.values()))
+    @rule(who=st.integers(0, 50), count=st.integers(1, 4))
+    def blocks_arrive_in_order(self, who: int, count: int) -> None:
+        busy = sorted(key for key, pipeline in self.pipelines.items() if len(pipeline))
+        key = busy[who % len(busy)]
+        pipeline = self.pipelines[key]
+        first_key = next(iter(pipeline))
+        index, first = self.split(first_key)
+        piece = self.tracker.open[index]
+        count = min(count, len(piece.blocks) - first)
+        if GEOMETRY.block_size(index, first + count - 1) < BLOCK_SIZE:
+            count -= 1
+        outstanding, received = len(pipeline), pipeline.received
+        expected = 0
+        while expected < count and first_key + expected in pipeline:
+            expected += 1
+        done = pipeline.fulfilled_in_order(first_key, count, self.now)
+        assert done == expected
+        assert (len(pipeline), pipeline.received) == (outstanding - done, received + done * BLOCK_SIZE)
+        blocks = [memoryview(bytes([first + number]) * BLOCK_SIZE) for number in range(done)]
+        if done:
+            arrival = self.tracker.arrived_in_order(piece, first, blocks)
+            assert (arrival is Arrival.COMPLETED) == (index in self.tracker.checking)
+            assert piece.view[first * BLOCK_SIZE : (first + done) * BLOCK_SIZE] == b"".join(blocks)
+
     @precondition(lambda self: any(len(p) for p in self.pipelines.values()))
     @rule(who=st.integers(0, 50), keep=st.integers(0, 2))
     def preempted(self, who: int, keep: int) -> None:

@@ -29,6 +29,21 @@ def test_slow_start_grows_by_one_per_block() -> None:
     assert pipeline.target == CONFIG.min_pipeline + 40
 
 
+def test_blocks_in_order_count_as_the_same_blocks_one_by_one() -> None:
+    one_by_one, together = Pipeline(0.0), Pipeline(0.0)
+    for pipeline in (one_by_one, together):
+        pipeline.peer_reqq = 20
+        pipeline.asked(range(100, 130), 0.5)
+    for key in range(100, 130):
+        assert one_by_one.fulfilled(key, BLOCK_SIZE, 1.0)
+    assert together.fulfilled_in_order(100, 7, 1.0) == 7
+    assert together.fulfilled_in_order(106, 3, 1.0) == 0
+    assert together.fulfilled_in_order(107, 40, 1.0) == 23
+    assert together.target == one_by_one.target == 20
+    assert together.received == one_by_one.received
+    assert len(together) == len(one_by_one) == 0
+
+
 def test_slow_start_ends_when_a_second_brings_no_more_than_the_last() -> None:
     pipeline = Pipeline(0.0)
     seconds(pipeline, [10, 30, 60])

@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icworkshop_gui.core.bitfield import Bitfield
+from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.wire.peer.messages import (
     AllowedFast,
+    Blocks,
     Cancel,
+    Event,
     Have,
     HaveAll,
     HaveNone,
@@ -20,7 +23,7 @@ from icworkshop_gui.wire.peer.messages import (
     Request,
     Unchoke,
 )
-from tests.helpers.wires import SMALL, deliver, pair
+from tests.helpers.wires import SMALL, deliver, pair, wire
 
 indices = st.integers(0, SMALL.piece_count - 1)
 
@@ -43,6 +46,44 @@ def test_blocks_come_out_as_they_went_in(wanted: list[tuple[int, int, int]]) -> 
     )
     got = deliver(ours, sent)
     assert got == [Piece(index, begin, memoryview(bytes([index]) * length)) for index, begin, length in wanted]
+
+
+ORDERLY = Geometry(20 * 4 * BLOCK_SIZE + 5, 4 * BLOCK_SIZE)
+SWERVE = st.sampled_from(["on", "on", "on", "on", "back", "other", "short", "have"])
+
+
+@given(st.lists(SWERVE, min_size=1, max_size=60), st.integers(0, 30))
+def test_blocks_in_order_come_together_and_say_the_same(turns: list[str], first: int) -> None:
+    ours, theirs = wire(ORDERLY), wire(ORDERLY)
+    number, sent = first, b""
+    expected: list[Event] = []
+    for turn in turns:
+        number = {"back": max(0, number - 2), "other": number + 3}.get(turn, number + 1) % 80
+        index, begin = divmod(number * BLOCK_SIZE, ORDERLY.piece_length)
+        length = 7 if turn == "short" else BLOCK_SIZE
+        sent += theirs.piece_header(index, begin, length) + bytes([number]) * length
+        expected.append(Piece(index, begin, memoryview(bytes([number]) * length)))
+        if turn == "have":
+            sent += theirs.have([3])
+            expected.append(Have(3))
+    assert deliver(ours, sent) == expected
+
+
+def test_four_blocks_of_a_piece_are_one_event() -> None:
+    ours, theirs = wire(ORDERLY), wire(ORDERLY)
+    places = [(0, 3), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0)]
+    data = b"".join(
+        theirs.piece_header(index, block * BLOCK_SIZE, BLOCK_SIZE) + bytes(BLOCK_SIZE) for index, block in places
+    )
+    for size in (2 * BLOCK_SIZE, 4 * BLOCK_SIZE):  # until it lends room for all of them
+        deliver(ours, theirs.piece_header(0, 0, BLOCK_SIZE) + bytes(BLOCK_SIZE))
+        deliver(ours, (b"\0\0\0\0" * size)[:size])
+    room = ours.buffer()
+    room[: len(data)] = data
+    events = ours.received(len(data), 0.0)
+    assert [type(event) for event in events] == [Piece, Blocks, Piece]
+    assert isinstance(events[1], Blocks)
+    assert (events[1].index, events[1].begin, len(events[1].blocks)) == (1, 0, 4)
 
 
 @given(st.sets(indices), st.booleans())
