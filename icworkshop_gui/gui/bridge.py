@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import shiboken6
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance, Slot
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
@@ -73,7 +73,8 @@ class EngineBridge(QObject):
 
     Signals:
         totalsChanged(EngineTotals), transfersChanged(TransfersDelta), libraryChanged(LibraryDelta),
-        settingsChanged(dict of the changed ones), detailChanged(TransferDetail or None): facts, merged, at most 4 Hz.
+        settingsChanged(dict of the changed ones), detailChanged(TransferDetail or None),
+        subscriptionsChanged(tuple of all SubscriptionSnapshots): facts, merged, at most 4 Hz.
         eventHappened(Event): at once, after the facts that came before it are in `view`.
         failed(str): a wish that nobody else looks after could not be carried out; the words are ready to show.
     """
@@ -83,6 +84,7 @@ class EngineBridge(QObject):
     libraryChanged = Signal(object)
     settingsChanged = Signal(object)
     detailChanged = Signal(object)
+    subscriptionsChanged = Signal(object)
     eventHappened = Signal(object)
     failed = Signal(str)
     _arrived = Signal()
@@ -102,12 +104,17 @@ class EngineBridge(QObject):
         self._changed_settings: dict[str, str] = {}
         self._dirty = False
         self._told_detail: object = None
+        self._told_subscriptions: object = None
         self._last_flush = float("-inf")
         self._closed = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self.flush)
+        self._timer.timeout.connect(self._flush_in_turns)
+        self._turns: deque[tuple[SignalInstance, object]] = deque()
+        self._turn_timer = QTimer(self)
+        self._turn_timer.setInterval(0)
+        self._turn_timer.timeout.connect(self._turn)
         self._arrived.connect(self._drain, Qt.ConnectionType.QueuedConnection)
         self._unsubscribe = engine.subscribe(self._receive)
 
@@ -158,7 +165,7 @@ class EngineBridge(QObject):
         if self._dirty and not self._timer.isActive():
             waited = (time.monotonic() - self._last_flush) * 1000
             if waited >= FLUSH_INTERVAL_MS:
-                self.flush()
+                self._flush_in_turns()
             else:
                 self._timer.start(max(1, round(FLUSH_INTERVAL_MS - waited)))
 
@@ -199,7 +206,27 @@ class EngineBridge(QObject):
 
     @Slot()
     def flush(self) -> None:
-        """Tell the screens everything merged so far."""
+        """Tell the screens everything merged so far, now."""
+        self._gather()
+        while self._turns:
+            self._turn()
+
+    @Slot()
+    def _flush_in_turns(self) -> None:
+        """The same, one signal a turn of the event loop: keys, timers and painting get theirs in between."""
+        self._gather()
+        self._turn_timer.start()
+
+    @Slot()
+    def _turn(self) -> None:
+        if self._turns:
+            signal, facts = self._turns.popleft()
+            signal.emit(facts)
+        if not self._turns:
+            self._turn_timer.stop()
+
+    def _gather(self) -> None:
+        """Put what is new in line. What still waits there from the last time goes first."""
         if not self._dirty:
             return
         self._dirty = False
@@ -211,15 +238,18 @@ class EngineBridge(QObject):
         self._changed_library, self._gone_library = {}, {}
         self._changed_settings = {}
         if settings:
-            self.settingsChanged.emit(settings)
+            self._turns.append((self.settingsChanged, settings))
         if transfers.changed or transfers.gone:
-            self.transfersChanged.emit(transfers)
+            self._turns.append((self.transfersChanged, transfers))
         if library.changed or library.gone:
-            self.libraryChanged.emit(library)
+            self._turns.append((self.libraryChanged, library))
         if self.view.detail is not self._told_detail:
             self._told_detail = self.view.detail
-            self.detailChanged.emit(self.view.detail)
-        self.totalsChanged.emit(self.view.totals)
+            self._turns.append((self.detailChanged, self.view.detail))
+        if self.view.subscriptions is not self._told_subscriptions:
+            self._told_subscriptions = self.view.subscriptions
+            self._turns.append((self.subscriptionsChanged, self.view.subscriptions))
+        self._turns.append((self.totalsChanged, self.view.totals))
 
     # --- end -------------------------------------------------------------------------------------
 

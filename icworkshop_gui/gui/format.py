@@ -283,6 +283,8 @@ _PAUSED_BY = frozenset({Reason.METERED, Reason.GAME, Reason.SCHEDULE})
 
 def status_line(transfer: TransferSnapshot, now: float) -> str:
     """The second line of a row: where it stands and who helps, or the state and its one reason."""
+    if transfer.staged and transfer.state in (TransferState.SEEDING, TransferState.FINISHED):
+        return f"Waits for your click in Library, Subscriptions · {size(transfer.size)}"
     why = explanation(transfer, now)
     if why is not None:
         if transfer.state is TransferState.PAUSED and transfer.reason is Reason.USER:

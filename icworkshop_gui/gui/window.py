@@ -16,7 +16,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from icworkshop_gui.core.priority import Tier
-from icworkshop_gui.engine.api.events import EngineFault, Event, TransferFinished
+from icworkshop_gui.engine.api.events import EngineFault, Event, ReleaseStaged, TransferFinished
 from icworkshop_gui.engine.api.snapshots import Connection, EngineTotals, TransferState
 from icworkshop_gui.gui.actions import ActionSpec, install_actions
 from icworkshop_gui.gui.bridge import EngineBridge
@@ -254,6 +254,16 @@ class MainWindow(QMainWindow):
                 action = "Show" if ref is not None else ""
                 self.toast(
                     Toast(f"{clipped(name)} is {word}.", action=action, on_action=lambda: self.go("library", ref))
+                )
+            case ReleaseStaged(ref=ref, title=title):
+                self.toast(
+                    Toast(
+                        f"{clipped(title)} {ref.version} is here and waits for your click.",
+                        icon="bell-ring",
+                        token=Token.ACCENT,
+                        action="Show",
+                        on_action=lambda: self.go("library", "subscriptions"),
+                    )
                 )
             case EngineFault(message=message):
                 self.toast(Toast(clipped(message), icon="triangle-alert", token=Token.ERROR))

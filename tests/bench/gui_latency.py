@@ -32,6 +32,7 @@ from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.engine.api.snapshots import TransferState
 from icworkshop_gui.engine.host import EngineHost
 from icworkshop_gui.gui.bridge import EngineBridge
+from icworkshop_gui.gui.garbage import GarbageCollector
 from icworkshop_gui.gui.main import SWITCH_INTERVAL
 from icworkshop_gui.gui.tokens import Measure
 from icworkshop_gui.gui.window import MainWindow
@@ -86,6 +87,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     window.show()
     window.go("downloads")
     await asyncio.sleep(SETTLE_SECONDS)
+    garbage = GarbageCollector(bridge)
     heartbeat = Heartbeat()
     began, cpu = time.perf_counter(), time.process_time()
     heartbeat.start()
@@ -107,6 +109,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     seconds = time.perf_counter() - began
     cpu = time.process_time() - cpu
     received = bridge.view.totals.downloaded
+    garbage.stop()
     window.hide()
     await bridge.aclose()
     window.shut_down()

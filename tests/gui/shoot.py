@@ -22,9 +22,10 @@ from PySide6.QtWidgets import QApplication
 from icworkshop_gui.core.catalog import PackageId, PackageRef
 from icworkshop_gui.core.errors import RegistryError, VersionConflict, WayOut
 from icworkshop_gui.core.ids import TransferId
+from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
-from icworkshop_gui.engine.api.commands import PlanInstall, ReadTorrent, Search, TorrentFacts
-from icworkshop_gui.engine.api.snapshots import Connection, LimitCause
+from icworkshop_gui.engine.api.commands import CleanUp, CleanUpReport, PlanInstall, ReadTorrent, Search, TorrentFacts
+from icworkshop_gui.engine.api.snapshots import Connection, Hold, LimitCause, SubscriptionSnapshot
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
 from icworkshop_gui.gui.widgets.toast import Toast
@@ -224,6 +225,50 @@ FACTS = TorrentFacts(
 )  # fmt: skip
 
 
+FOLLOWED = (
+    SubscriptionSnapshot(
+        kind=SubscriptionKind.PUBLISHER, id="mapsmith", title="mapsmith", checked_at=time.time() - 1200,
+        waiting=(PackageRef("mapsmith", "iron-dunes", "1.2.0"), PackageRef("mapsmith", "northern-passage", "1.0.0")),
+    ),
+    SubscriptionSnapshot(
+        kind=SubscriptionKind.PACKAGE, id="combined-arms/combined-arms", title="Combined Arms",
+        checked_at=time.time() - 1200, coming=(PackageRef("combined-arms", "combined-arms", "2.2.0"),),
+    ),
+    SubscriptionSnapshot(
+        kind=SubscriptionKind.COLLECTION, id="tournament/autumn-cup", title="Autumn Cup",
+        checked_at=time.time() - 90_000, message="Its Workshop does not answer.",
+    ),
+    SubscriptionSnapshot(kind=SubscriptionKind.PACKAGE, id="frostbyte/polar-ui", title="Polar UI",
+                         checked_at=time.time() - 1200),
+)  # fmt: skip
+
+
+def library_holds(scene: Scene) -> None:
+    """Every state that a row of the library can have."""
+    entries = list(scene.engine.view.library.values())
+    holds = ({"pinned": True}, {"hold": Hold.TEMPORARY}, {"staged": "1.4.0"}, {"hold": Hold.UNUSED})
+    scene.engine.publish(library=[replace(e, **more) for e, more in zip(entries[1:], holds, strict=False)])
+    scene.engine.follow(*FOLLOWED)
+    scene.window.go("library")
+
+
+def clean_up(scene: Scene) -> None:
+    report = CleanUpReport(
+        packages=((PackageRef("mapsmith", "iron-dunes", "1.1.0"), 6 * MB),
+                  (PackageRef("frostbyte", "polar-tiles-hd", "1.3.0"), 212 * MB)),
+        freed=231 * MB,
+    )  # fmt: skip
+    scene.engine.answer(CleanUp, report)
+    library_holds(scene)
+    settle()
+    scene.window.page("library").clean_ups.review()
+
+
+def subscriptions(scene: Scene) -> None:
+    scene.engine.follow(*FOLLOWED)
+    scene.window.go("library", "subscriptions")
+
+
 def torrent_of(facts: TorrentFacts) -> Callable[[Scene], None]:
     def shown(scene: Scene) -> None:
         scene.engine.answer(ReadTorrent, facts)
@@ -275,6 +320,10 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "review-loading": review_loading,
     "review-trouble": review_trouble,
     "review-conflict": review_conflict,
+    "library-holds": library_holds,
+    "clean-up": clean_up,
+    "subscriptions": subscriptions,
+    "subscriptions-none": lambda scene: scene.window.go("library", "subscriptions"),
     "torrent": torrent_of(FACTS),
     "torrent-running": torrent_of(replace(FACTS, running=TransferId("t-synthwave-front"), private=False)),
     "downloads": plain("downloads"),

@@ -138,7 +138,7 @@ def test_verify_shows_work_and_outcome(desk: Desk, page: LibraryScreen) -> None:
 
 def test_a_damaged_package_is_repaired(desk: Desk, page: LibraryScreen) -> None:
     assert look(page, VOICES)[0] is Look.DAMAGED
-    press(desk, page, VOICES, Part.REPAIR)
+    press(desk, page, VOICES, Part.BUTTON)
     assert desk.engine.last(c.VerifyPackage) == c.VerifyPackage(VOICES, True)
     desk.settle()
     assert look(page, VOICES) == (Look.INSTALLED, "Installed · 1 file was damaged, being repaired")

@@ -25,6 +25,7 @@ from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, parse_rate
 from icworkshop_gui.engine.api.snapshots import (
     EngineTotals,
     EngineView,
+    Hold,
     LibraryEntry,
     LimitCause,
     Reason,
@@ -275,13 +276,21 @@ class FakeEngine:
                 self.publish(library=(self._removed.pop(ref),))
             case c.SetPackageSharing(ref, sharing):
                 self.publish(library=(dataclasses.replace(self._entry(ref), sharing=sharing),))
+            case c.Pin(ref, pinned):
+                self.publish(library=(dataclasses.replace(self._entry(ref), pinned=pinned),))
+            case c.CleanUp(dry_run):
+                going = [e for e in self._view.library.values() if e.hold is Hold.UNUSED]
+                if not dry_run:
+                    self.publish(gone_library=[entry.ref for entry in going])
+                rows = tuple((entry.ref, entry.unique) for entry in going)
+                return c.CleanUpReport(packages=rows, freed=sum(freed for _ref, freed in rows))
             case c.Subscribe(kind, id):
                 if all(row.id != id for row in self._view.subscriptions):
-                    self._follow(*self._view.subscriptions, SubscriptionSnapshot(kind=kind, id=id, title=id))
+                    self.follow(*self._view.subscriptions, SubscriptionSnapshot(kind=kind, id=id, title=id))
             case c.Unsubscribe(kind, id):
                 if all((row.kind, row.id) != (kind, id) for row in self._view.subscriptions):
                     raise NotFound(f"You do not follow {id}.")
-                self._follow(*(row for row in self._view.subscriptions if (row.kind, row.id) != (kind, id)))
+                self.follow(*(row for row in self._view.subscriptions if (row.kind, row.id) != (kind, id)))
             case c.CheckSubscriptions():
                 return ()
             case c.ActivateStaged(refs):
@@ -312,7 +321,8 @@ class FakeEngine:
                 raise WorkshopError(f"unknown command {command!r}")
         return None
 
-    def _follow(self, *rows: SubscriptionSnapshot) -> None:
+    def follow(self, *rows: SubscriptionSnapshot) -> None:
+        """These, and no others, are followed."""
         self.push(SnapshotDelta(totals=self._view.totals, detail=self._view.detail, subscriptions=rows))
 
     def _everything(self) -> SnapshotDelta:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Qt
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.engine.api.commands import VerifyReport
-from icworkshop_gui.engine.api.snapshots import LibraryEntry
+from icworkshop_gui.engine.api.snapshots import Hold, LibraryEntry
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.bridge import LibraryDelta
 from icworkshop_gui.gui.models.rows import ROW_ROLE, Index, RowsModel
@@ -39,8 +39,21 @@ class Look(StrEnum):
 
     INSTALLED = "installed"
     UPDATE = "update"
+    STAGED = "staged"
+    PINNED = "pinned"
+    TEMPORARY = "temporary"
+    UNUSED = "unused"
     DAMAGED = "damaged"
     CHECKING = "checking"
+
+
+_HOLDS = {Hold.TEMPORARY: Look.TEMPORARY, Hold.UNUSED: Look.UNUSED}
+_WORDS = {
+    Look.INSTALLED: "Installed",
+    Look.PINNED: "Installed, stays",
+    Look.TEMPORARY: "Temporary",
+    Look.UNUSED: "Nothing needs it any more",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +72,13 @@ class LibraryRow:
             return Look.CHECKING
         if self.entry.damaged:
             return Look.DAMAGED
-        return Look.UPDATE if self.entry.update_to else Look.INSTALLED
+        if self.entry.staged:
+            return Look.STAGED
+        if self.entry.update_to:
+            return Look.UPDATE
+        if self.entry.pinned:
+            return Look.PINNED
+        return _HOLDS.get(self.entry.hold, Look.INSTALLED)
 
     @property
     def state(self) -> str:
@@ -73,8 +92,11 @@ class LibraryRow:
                 cost = self.entry.update_bytes
                 fetch = "" if cost is None else f" · {words.size(cost)} to fetch"
                 return f"Update available {self.entry.ref.version} → {self.entry.update_to}{fetch}"
-            case Look.INSTALLED:
-                return f"Installed · {self.outcome}" if self.outcome else "Installed"
+            case Look.STAGED:
+                return f"{self.entry.staged} is here and waits for your click"
+            case _:
+                word = _WORDS[self.look]
+                return f"{word} · {self.outcome}" if self.outcome else word
 
     @property
     def sharing(self) -> str:

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QFontMetricsF, QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from icworkshop_gui.gui import icons
@@ -32,6 +32,8 @@ Index = QModelIndex | QPersistentModelIndex
 _NONE = QModelIndex()
 TALL = 54
 LOW = 36
+MORE = 30
+KEY_ROLE = Qt.ItemDataRole.UserRole + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class RowItem:
     right_token: Token = Token.MUTED
     icon: str = ""
     button: str = ""
+    more: bool = False
+    """It has a menu."""
 
     @property
     def spoken(self) -> str:
@@ -87,16 +91,20 @@ class RowModel(QAbstractListModel):
                 return row.spoken
             case Qt.ItemDataRole.UserRole:
                 return row
+            case _ if role == KEY_ROLE:
+                return row.key
         return None
 
 
 class _RowDelegate(QStyledItemDelegate):
     pressed = Signal(str)
+    moreWanted = Signal(str)
 
     def __init__(self, height: int, parent: QObject) -> None:
         super().__init__(parent)
         self._height = height
-        self.hot: int | None = None
+        self.hot: tuple[int, str] | None = None
+        """The row under the pointer, and what of it would be pressed."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(240, self._height)
@@ -106,18 +114,30 @@ class _RowDelegate(QStyledItemDelegate):
             return QRectF()
         width = paint.width_of(row.button, theme().font(Text.BUTTON_SMALL)) + 26
         top = rect.center().y() - Measure.BUTTON_SMALL / 2 + 1
-        return QRectF(rect.right() + 1 - 10 - width, top, width, Measure.BUTTON_SMALL)
+        right = rect.right() + 1 - 10 - (MORE + 6 if row.more else 0)
+        return QRectF(right - width, top, width, Measure.BUTTON_SMALL)
 
-    def hit(self, rect: QRect, index: Index, at: QPoint) -> bool:
-        return self.button_rect(rect, index.data(Qt.ItemDataRole.UserRole)).contains(at)
+    def more_rect(self, rect: QRect, row: RowItem) -> QRectF:
+        """Where the three dots lie; empty when there is no menu."""
+        if not row.more:
+            return QRectF()
+        return QRectF(rect.right() + 1 - 10 - MORE, rect.center().y() - MORE / 2 + 1, MORE, MORE)
+
+    def hit(self, rect: QRect, index: Index, at: QPoint) -> str:
+        """What of a row is there to be pressed: `button`, `more`, or nothing."""
+        row = index.data(Qt.ItemDataRole.UserRole)
+        if self.button_rect(rect, row).contains(at):
+            return "button"
+        return "more" if self.more_rect(rect, row).contains(at) else ""
 
     def editorEvent(self, event: QEvent, model: QObject, option: QStyleOptionViewItem, index: Index) -> bool:
         if not isinstance(event, QMouseEvent) or event.button() is not Qt.MouseButton.LeftButton:
             return False
-        if not self.hit(option.rect, index, event.position().toPoint()):
+        hit = self.hit(option.rect, index, event.position().toPoint())
+        if not hit:
             return False
         if event.type() is QEvent.Type.MouseButtonRelease:
-            self.pressed.emit(index.data(Qt.ItemDataRole.UserRole).key)
+            (self.pressed if hit == "button" else self.moreWanted).emit(index.data(Qt.ItemDataRole.UserRole).key)
         return True
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
@@ -135,9 +155,17 @@ class _RowDelegate(QStyledItemDelegate):
         if row.icon:
             icons.draw(painter, row.icon, left, rect.center().y() - 8, 16, look.color(Token.MUTED))
             left += 28
+        hot = self.hot[1] if self.hot is not None and self.hot[0] == index.row() else ""
+        more = self.more_rect(option.rect, row)
+        if not more.isEmpty():
+            if hot == "more":
+                paint.panel(painter, more, Measure.RADIUS_CONTROL, look.color(Token.RAISED))
+            ink = look.color(Token.TEXT if hot == "more" else Token.MUTED)
+            icons.draw(painter, "ellipsis", more.center().x() - 8, more.center().y() - 8, 16, ink)
+            right = more.left() - 8
         button = self.button_rect(option.rect, row)
         if not button.isEmpty():
-            fill = look.color(Token.RAISED if self.hot == index.row() else Token.SURFACE)
+            fill = look.color(Token.RAISED if hot == "button" else Token.SURFACE)
             paint.panel(painter, button, Measure.RADIUS_CONTROL, fill, look.color(Token.LINE))
             paint.text(
                 painter, button.adjusted(13, 0, 0, 0), row.button, look.font(Text.BUTTON_SMALL), look.color(Token.TEXT)
@@ -171,10 +199,12 @@ class RowList(QListView):
     """Signals:
     pressed(str): the button of a row, or Enter on a row that has one.
     opened(str): Enter or a double click on a row without a button.
+    menuWanted(str, QPoint): the menu of a row, at this global place.
     """
 
     pressed = Signal(str)
     opened = Signal(str)
+    menuWanted = Signal(str, QPoint)
 
     def __init__(self, name: str, *, tall: bool = True) -> None:
         super().__init__()
@@ -193,6 +223,7 @@ class RowList(QListView):
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_Hover)
         slim_bars(self)
         self._delegate.pressed.connect(self.pressed)
+        self._delegate.moreWanted.connect(self._menu)
         self.doubleClicked.connect(self._open)
 
     def set_rows(self, rows: Sequence[RowItem]) -> None:
@@ -208,11 +239,27 @@ class RowList(QListView):
         if row is not None:
             (self.pressed if row.button else self.opened).emit(row.key)
 
+    def _menu(self, key: str = "") -> None:
+        """Of this row, else of the current one; below its dots."""
+        at = next((at for at in range(self.rows.rowCount()) if key and self.rows.index(at).data(KEY_ROLE) == key), -1)
+        index = self.rows.index(at) if at >= 0 else self.currentIndex()
+        row = self.rows.row(index)
+        if row is not None and row.more:
+            place = self._delegate.more_rect(self.visualRect(index), row).bottomLeft().toPoint()
+            self.menuWanted.emit(row.key, self.viewport().mapToGlobal(place))
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        index = self.indexAt(event.pos())
+        if event.reason() is not QContextMenuEvent.Reason.Keyboard and index.isValid():
+            self.setCurrentIndex(index)
+        self._menu()
+        event.accept()
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         at = event.position().toPoint()
         index = self.indexAt(at)
-        hot = index.isValid() and self._delegate.hit(self.visualRect(index), index, at)
-        self._delegate.hot = index.row() if hot else None
+        hot = self._delegate.hit(self.visualRect(index), index, at) if index.isValid() else ""
+        self._delegate.hot = (index.row(), hot) if hot else None
         self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if hot else Qt.CursorShape.ArrowCursor)
         if index.isValid():
             self.viewport().update(self.visualRect(index))

@@ -108,6 +108,15 @@ class PillTabs(QWidget):
         """The button of a key."""
         return self._group.button(self._keys.index(key))
 
+    def set_word(self, key: str, word: str) -> None:
+        """Another word on a pill."""
+        pill = self.pill(key)
+        if pill.text() != word:
+            pill.setText(word)
+            pill.setAccessibleName(word)
+            pill.updateGeometry()
+            pill.update()
+
     def set_shown(self, key: str, shown: bool) -> None:
         """Hide a pill that means nothing here."""
         self.pill(key).setVisible(shown)

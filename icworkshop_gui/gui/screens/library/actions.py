@@ -126,9 +126,19 @@ class LibraryActions(QObject):
             what = newer[0].title if len(newer) == 1 else words.count(len(newer), "update", "updates")
             self._shell.reviews.install([(entry.ref.package, entry.update_to) for entry in newer], what)
 
+    def pin(self, entry: LibraryEntry) -> None:
+        """It stays, whatever nobody needs any more; or no longer."""
+        self._shell.bridge.send(c.Pin(entry.ref, not entry.pinned), self._complain)
+
+    def activate(self, entry: LibraryEntry) -> None:
+        """Install the release that a subscription has fetched."""
+        self._shell.bridge.send(c.ActivateStaged((entry.ref._replace(version=entry.staged),)), self._complain)
+
     def menu(self, entry: LibraryEntry, parent: QWidget) -> Menu:
         """What can be done to one package."""
         menu = Menu(parent)
+        if entry.staged:
+            menu.entry(f"Install {entry.staged}, it is here", lambda: self.activate(entry), icon_name="check-check")
         if entry.update_to:
             cost = "" if entry.update_bytes is None else f" · {words.size(entry.update_bytes)}"
             menu.entry(f"Update to {entry.update_to}{cost}", lambda: self.update(entry), icon_name="refresh-cw")
@@ -141,6 +151,7 @@ class LibraryActions(QObject):
             icon_name="sprout",
             checked=entry.sharing,
         )
+        menu.entry("Keep it, whatever is cleaned up", lambda: self.pin(entry), icon_name="pin", checked=entry.pinned)
         menu.addSeparator()
         freed = f"Remove · frees {words.size(entry.unique)}"
         menu.entry(freed, lambda: self.remove([entry]), icon_name="trash-2", token=Token.ERROR)

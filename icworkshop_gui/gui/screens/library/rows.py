@@ -19,7 +19,7 @@ from icworkshop_gui.gui.tokens import Measure, Token
 from icworkshop_gui.gui.widgets import paint
 
 ART = QSize(*Measure.LIBRARY_THUMB)
-REPAIR = "Repair"
+BUTTONS = {Look.DAMAGED: "Repair", Look.STAGED: "Install"}
 SIZE_END = 70
 """How far before the right edge the sizes end: room for the menu."""
 SIZE_WIDTH = 190
@@ -28,6 +28,10 @@ ABOUT_WIDTH = 158
 _LOOKS = {
     Look.INSTALLED: ("check", Token.OK),
     Look.UPDATE: ("refresh-cw", Token.ACCENT),
+    Look.STAGED: ("bell-ring", Token.ACCENT),
+    Look.PINNED: ("pin", Token.OK),
+    Look.TEMPORARY: ("hourglass", Token.INFO),
+    Look.UNUSED: ("circle-dashed", Token.MUTED),
     Look.DAMAGED: ("triangle-alert", Token.ERROR),
     Look.CHECKING: ("scan-search", Token.INFO),
 }
@@ -37,7 +41,7 @@ class Part(StrEnum):
     """What of a row can be pressed."""
 
     TICK = "tick"
-    REPAIR = "repair"
+    BUTTON = "button"
     MENU = "menu"
 
 
@@ -48,10 +52,11 @@ def parts_of(row: LibraryRow, rect: QRectF) -> dict[Part, QRectF]:
         Part.TICK: QRectF(rect.x() + 12, middle - ART.height() / 2, ART.width(), ART.height()),
         Part.MENU: QRectF(rect.right() - 49, middle - 15, 30, 30),
     }
-    if row.look is Look.DAMAGED:
-        width = paint.width_of(REPAIR, theme().font(Text.BUTTON_SMALL)) + 26
+    word = BUTTONS.get(row.look)
+    if word is not None:
+        width = paint.width_of(word, theme().font(Text.BUTTON_SMALL)) + 26
         right = rect.right() - SIZE_END - SIZE_WIDTH
-        found[Part.REPAIR] = QRectF(right - width, middle - 15, width, 30)
+        found[Part.BUTTON] = QRectF(right - width, middle - 15, width, 30)
     return found
 
 
@@ -115,9 +120,9 @@ class LibraryDelegate(QStyledItemDelegate):
         self._paint_sizes(painter, QRectF(right - SIZE_WIDTH, middle - 18, SIZE_WIDTH, 36), row)
         self._icon_button(painter, parts[Part.MENU], hot is Part.MENU)
         edge = right - SIZE_WIDTH - 12
-        if Part.REPAIR in parts:
-            self._button(painter, parts[Part.REPAIR], hot is Part.REPAIR)
-            edge = parts[Part.REPAIR].x() - 12
+        if Part.BUTTON in parts:
+            self._button(painter, parts[Part.BUTTON], BUTTONS[row.look], hot is Part.BUTTON)
+            edge = parts[Part.BUTTON].x() - 12
         else:
             edge = self._paint_columns(painter, row, left, edge, middle)
         self._paint_words(painter, QRectF(left, middle - 19, edge - left - 8, 38), row)
@@ -187,9 +192,9 @@ class LibraryDelegate(QStyledItemDelegate):
         icons.draw(painter, "ellipsis", rect.center().x() - 8, rect.center().y() - 8, 16, ink)
 
     @staticmethod
-    def _button(painter: QPainter, rect: QRectF, hot: bool) -> None:
+    def _button(painter: QPainter, rect: QRectF, word: str, hot: bool) -> None:
         look = theme()
         fill = look.color(Token.RAISED if hot else Token.SURFACE)
         paint.panel(painter, rect, Measure.RADIUS_CONTROL, fill, look.color(Token.LINE))
         font = look.font(Text.BUTTON_SMALL)
-        paint.text(painter, rect.adjusted(13, 0, 0, 0), REPAIR, font, look.color(Token.TEXT))
+        paint.text(painter, rect.adjusted(13, 0, 0, 0), word, font, look.color(Token.TEXT))

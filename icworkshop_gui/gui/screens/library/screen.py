@@ -6,27 +6,31 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from icworkshop_gui.core.catalog import PackageRef
+from icworkshop_gui.engine.api.commands import CleanUpReport
 from icworkshop_gui.engine.api.snapshots import EngineTotals, LibraryEntry
 from icworkshop_gui.gui import format as words
 from icworkshop_gui.gui.bridge import LibraryDelta
 from icworkshop_gui.gui.models.library import LibraryModel, Order
 from icworkshop_gui.gui.screens.base import Screen, Shell
 from icworkshop_gui.gui.screens.library.actions import LibraryActions
+from icworkshop_gui.gui.screens.library.clean_up import CleanUps, summary
 from icworkshop_gui.gui.screens.library.list_view import LibraryList
 from icworkshop_gui.gui.screens.library.rows import LibraryDelegate, Part
 from icworkshop_gui.gui.screens.library.storage import SelectionCard, StorageCard
+from icworkshop_gui.gui.screens.library.subscriptions import SubscriptionsPanel
 from icworkshop_gui.gui.tokens import Measure
 from icworkshop_gui.gui.widgets.buttons import Button, Kind
 from icworkshop_gui.gui.widgets.empty_state import EmptyState
 from icworkshop_gui.gui.widgets.menu import Menu
 from icworkshop_gui.gui.widgets.search_field import SearchField
+from icworkshop_gui.gui.widgets.tabs import PillTabs
 
 
 class LibraryScreen(Screen):
-    """`visit(PackageRef)` selects that package."""
+    """`visit(PackageRef)` selects that package; `visit("subscriptions")` shows what the player follows."""
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell, "Library")
@@ -36,6 +40,9 @@ class LibraryScreen(Screen):
         self.actions_ = LibraryActions(shell, self.model, self)
         self.list = LibraryList(self.model, LibraryDelegate(self.model, self._art))
         self.storage, self.selection = StorageCard(), SelectionCard()
+        self.clean_ups = CleanUps(shell, self)
+        self.subscriptions = SubscriptionsPanel(shell)
+        self.tabs = PillTabs((("installed", "Installed"), ("subscriptions", "Subscriptions")), "Parts of the library")
         self._build_header()
         self._build()
         self._connect()
@@ -66,11 +73,21 @@ class LibraryScreen(Screen):
         self._stack = QStackedWidget()
         for page in (self.list, self._nothing, self._no_match):
             self._stack.addWidget(page)
+        installed = QWidget()
+        inside = QVBoxLayout(installed)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(Measure.GAP)
+        inside.addLayout(top)
+        inside.addWidget(self._stack, 1)
+        self._parts = {"installed": installed, "subscriptions": self.subscriptions}
+        self._pages = QStackedWidget()
+        for part in self._parts.values():
+            self._pages.addWidget(part)
         column = QVBoxLayout(self)
-        column.setContentsMargins(Measure.MARGIN, 14, Measure.MARGIN, 14)
-        column.setSpacing(Measure.GAP)
-        column.addLayout(top)
-        column.addWidget(self._stack, 1)
+        column.setContentsMargins(Measure.MARGIN, 10, Measure.MARGIN, 14)
+        column.setSpacing(10)
+        column.addWidget(self.tabs)
+        column.addWidget(self._pages, 1)
 
     def _connect(self) -> None:
         bridge = self.shell.bridge
@@ -92,6 +109,11 @@ class LibraryScreen(Screen):
         self.model.rowsRemoved.connect(self._show_facts)
         self.model.rowsInserted.connect(self._show_facts)
         self.shell.pictures.arrived.connect(self._repaint)
+        self.tabs.chosen.connect(self.show_part)
+        self.subscriptions.counted.connect(self._count_waiting)
+        self._count_waiting(sum(len(row.waiting) for row in bridge.view.subscriptions))
+        self.clean_ups.counted.connect(self._show_clean_up)
+        self.selection.cleanUpWanted.connect(self.clean_ups.review)
 
     def _art(self, entry: LibraryEntry, size: QSize, dpr: float) -> QPixmap:
         return self.shell.pictures.pixmap(
@@ -108,9 +130,28 @@ class LibraryScreen(Screen):
 
     def visit(self, argument: object) -> None:
         if isinstance(argument, PackageRef):
+            self.show_part("installed")
             self.list.choose(argument)
+        elif isinstance(argument, str) and self.tabs.has(argument):
+            self.show_part(argument)
+        self.clean_ups.count()
+
+    def show_part(self, key: str) -> None:
+        """Installed packages, or what is followed."""
+        self.tabs.choose(key)
+        self._pages.setCurrentWidget(self._parts[key])
+        for widget in (self.search, self.order, self.verify_all):
+            widget.setVisible(key == "installed")
+        self._show_facts()
+
+    def _count_waiting(self, waiting: int) -> None:
+        self.tabs.set_word("subscriptions", f"Subscriptions · {waiting} waiting" if waiting else "Subscriptions")
+
+    def _show_clean_up(self, report: CleanUpReport) -> None:
+        self.selection.show_clean_up(report.freed, summary(report, self.shell.bridge.view.library))
 
     def focus_search(self) -> bool:
+        self.show_part("installed")
         self.search.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
         return True
 
@@ -119,6 +160,8 @@ class LibraryScreen(Screen):
     def _library(self, delta: LibraryDelta) -> None:
         self.model.apply(delta)
         self._show_facts()
+        if self.isVisible():
+            self.clean_ups.count_soon()
 
     def _totals(self, totals: EngineTotals) -> None:
         if self.isVisible():
@@ -142,7 +185,7 @@ class LibraryScreen(Screen):
         sizes = [entry.update_bytes for entry in newer if entry.update_bytes is not None]
         what = "Update" if len(newer) == 1 else f"Update all {len(newer)}"
         self.update_all.setText(f"{what} · {words.size(sum(sizes))}" if len(sizes) == len(newer) else what)
-        self.update_all.setVisible(bool(newer))
+        self.update_all.setVisible(bool(newer) and self.tabs.current == "installed")
 
     def _search(self, text: str) -> None:
         self.model.search(text)
@@ -161,8 +204,12 @@ class LibraryScreen(Screen):
         match part:
             case Part.TICK:
                 self._toggle_tick(ref)
-            case Part.REPAIR:
-                self.actions_.verify([ref])
+            case Part.BUTTON:
+                entry = self._entry(ref)
+                if entry is not None and not entry.damaged:
+                    self.actions_.activate(entry)
+                else:
+                    self.actions_.verify([ref])
             case Part.MENU:
                 self.list.choose(ref)
                 rect = self.list.visualRect(self.model.index_of(ref))

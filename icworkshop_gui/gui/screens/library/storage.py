@@ -68,8 +68,10 @@ class SelectionCard(Card):
 
     Signals:
         removeWanted(), verifyWanted(), clearWanted(): for the ticked packages.
+        cleanUpWanted(): of what can go.
     """
 
+    cleanUpWanted = Signal()
     removeWanted = Signal()
     verifyWanted = Signal()
     clearWanted = Signal()
@@ -99,6 +101,10 @@ class SelectionCard(Card):
         column.addWidget(self.free)
         column.addWidget(self.note)
         column.addStretch(1)
+        self.clean_up = Button("Clean up", icon="sparkles", small=True)
+        self.clean_up.clicked.connect(self.cleanUpWanted)
+        self.clean_up.hide()
+        column.addWidget(self.clean_up)
         return page
 
     def _ticked_page(self) -> QWidget:
@@ -126,6 +132,12 @@ class SelectionCard(Card):
         row.addWidget(self.remove, 1)
         column.addLayout(row)
         return page
+
+    def show_clean_up(self, freed: int, what: str) -> None:
+        """`freed`: bytes that cleaning up frees; `what` would go."""
+        self.clean_up.setText(f"Clean up · frees {words.size(freed)}")
+        self.clean_up.setToolTip(what)
+        self.clean_up.setVisible(freed > 0)
 
     def show_facts(self, ticked: Sequence[LibraryEntry], totals: EngineTotals, shared: int) -> None:
         """`shared`: how many packages are shared with others."""

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from icworkshop_gui.core.catalog import PackageDetail, PackageId, PackageRef, PackageSummary, Release
 from icworkshop_gui.core.errors import NotFound
-from icworkshop_gui.engine.api.commands import GetPackage
+from icworkshop_gui.core.subscription import SubscriptionKind
+from icworkshop_gui.engine.api.commands import GetPackage, Subscribe, Unsubscribe
 from icworkshop_gui.gui.categories import word
 from icworkshop_gui.gui.format import clipped, count, date, error_sentence, size
 from icworkshop_gui.gui.models.package_state import PackageState, PackageStates
@@ -58,11 +59,16 @@ class PackageScreen(Screen):
         bridge = shell.bridge
         bridge.transfersChanged.connect(self._facts_changed)
         bridge.libraryChanged.connect(self._facts_changed)
+        bridge.subscriptionsChanged.connect(self._show_bell)
 
     def _build_header(self) -> None:
         back = IconButton("arrow-left", "Back")
         back.clicked.connect(self.shell.back)
         self.header.lead(back)
+        self.bell = IconButton("bell", "Follow", kind=Kind.SECONDARY)
+        self.bell.setCheckable(True)
+        self.bell.clicked.connect(self._follow)
+        self.header.add(self.bell)
         self.more = IconButton("ellipsis", "More", kind=Kind.SECONDARY)
         self.more.clicked.connect(self._menu)
         self.header.add(self.more)
@@ -138,6 +144,7 @@ class PackageScreen(Screen):
             self._package, self._version, self._row, self._detail = package, version, row, None
             self.tabs.choose("description")
         self._states.update(self.shell.bridge.view)
+        self._show_bell()
         self._show_known()
         self._ask()
 
@@ -327,6 +334,28 @@ class PackageScreen(Screen):
 
     # --- facts and wishes ------------------------------------------------------------------------
 
+    def _follows(self, kind: SubscriptionKind, id: str) -> bool:
+        return any((row.kind, row.id) == (kind, id) for row in self.shell.bridge.view.subscriptions)
+
+    def _show_bell(self, _rows: object = None) -> None:
+        """Whether new releases come by themselves."""
+        on = self._package is not None and self._follows(SubscriptionKind.PACKAGE, str(self._package))
+        self.bell.setChecked(on)
+        self.bell.set_icon("bell-ring" if on else "bell")
+        words = "Followed: new releases are fetched and wait for your click" if on else "Follow: fetch new releases"
+        self.bell.setToolTip(words)
+        self.bell.setAccessibleName(words)
+
+    def _follow(self) -> None:
+        if self._package is not None:
+            self._set_following(SubscriptionKind.PACKAGE, str(self._package))
+
+    def _set_following(self, kind: SubscriptionKind, id: str) -> None:
+        """Follow it, or no longer."""
+        self._show_bell()  # as it is until the engine says otherwise
+        wish = Unsubscribe if self._follows(kind, id) else Subscribe
+        self.shell.bridge.send(wish(kind, id))
+
     def _facts_changed(self, _delta: object) -> None:
         changed = self._states.update(self.shell.bridge.view)
         if self._package is None or self.isHidden():
@@ -359,6 +388,13 @@ class PackageScreen(Screen):
         menu.entry("Copy name", partial(_copy, str(self._package)), icon_name="copy")
         if self._detail is not None and self._detail.release.info_hash:
             menu.entry("Copy info-hash", partial(_copy, self._detail.release.info_hash), icon_name="copy")
+        author = self._package.publisher
+        menu.entry(
+            f"Follow everything by {author}",
+            partial(self._set_following, SubscriptionKind.PUBLISHER, author),
+            icon_name="bell",
+            checked=self._follows(SubscriptionKind.PUBLISHER, author),
+        )
         entry = self._state().entry
         if entry is not None:
             menu.entry("Show in library", partial(self.shell.go, "library", entry.ref), icon_name="library")
