@@ -27,14 +27,14 @@ METAINFO = torrent(DATA, name="thing.bin", piece_length=65536)
 PATIENCE = 60.0
 
 
-def session(port: int, doors: list[int]) -> Any:
+def session(port: int) -> Any:
     import libtorrent as lt
 
     return lt.session(
         {
             "listen_interfaces": f"127.0.0.1:{port}",
             "enable_dht": True,
-            "dht_bootstrap_nodes": ",".join(f"127.0.0.1:{door}" for door in doors),
+            "dht_bootstrap_nodes": "",
             # On one computer all have one address.
             "dht_restrict_routing_ips": False,
             "dht_restrict_search_ips": False,
@@ -54,7 +54,7 @@ def session(port: int, doors: list[int]) -> Any:
 def network() -> Iterator[tuple[list[Any], list[int]]]:
     """Sessions that know each other."""
     ports = [free_port() for _ in range(NODES)]
-    sessions = [session(port, []) for port in ports]
+    sessions = [session(port) for port in ports]
     try:
         for one, own in zip(sessions, ports, strict=True):
             for port in ports:
@@ -133,7 +133,9 @@ def test_they_find_each_other_through_us_alone(tmp_path: Path) -> None:
     (folder / "thing.bin").write_bytes(DATA)
     with engine(tmp_path / "ours") as ours:
         door = ours.until(lambda view: view.totals.listen_port > 0).totals.listen_port
-        sessions = [session(free_port(), [door]) for _ in range(2)]
+        sessions = [session(free_port()) for _ in range(2)]
+        for one in sessions:
+            one.add_dht_node(("127.0.0.1", door))
         until(lambda: all(metric(one, "dht_nodes") >= 1 for one in sessions))
         add(sessions[0], folder, is_seed=True)
         ours.until(lambda view: (view.totals.dht_nodes or 0) >= 2, PATIENCE)

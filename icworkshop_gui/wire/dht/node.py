@@ -212,7 +212,7 @@ class DhtNode:
             return
         contact = Contact(query.node_id, source)
         self.table.asked_us(contact, now)
-        if self.table.wants(contact) and not self._questions.goes_to(source.host) and self._pings.take(1.0, now):
+        if self.table.wants(contact) and not self._questions.ask_already(source) and self._pings.take(1.0, now):
             self._ask(source, contact, Method.PING, None, now)
 
     def _nearest(self, target: NodeId, ipv6: bool) -> list[Contact]:

@@ -50,6 +50,10 @@ class Questions:
         """Is an answer from there expected?"""
         return host in self._hosts
 
+    def ask_already(self, endpoint: Endpoint) -> bool:
+        """Is a question to it open?"""
+        return self.goes_to(endpoint.host) and any(question.endpoint == endpoint for question in self._open.values())
+
     def ask(self, endpoint: Endpoint, contact: Contact | None, search: Search | None, now: float) -> bytes | None:
         """A fresh transaction id; None when too many questions are open already."""
         if len(self._open) >= PENDING_MAX:
