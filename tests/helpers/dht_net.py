@@ -37,12 +37,19 @@ class DhtNet:
         return Endpoint(host, PORT)
 
     def add(
-        self, endpoint: Endpoint | None = None, *, node_id: NodeId | None = None, read_only: bool = False
+        self,
+        endpoint: Endpoint | None = None,
+        *,
+        node_id: NodeId | None = None,
+        read_only: bool = False,
+        stubborn: bool = False,
     ) -> tuple[Endpoint, DhtNode]:
-        """A node that may have its id unless another is given."""
+        """A node that may have its id unless another is given. `stubborn`: it keeps that, wherever others see it."""
         endpoint = endpoint or self.address(len(self.nodes) + 1)
         node_id = node_id or secure_id(endpoint.host, self.rng.randbytes)
         node = DhtNode(node_id, self.now, self.rng.randbytes, ipv6=endpoint.is_ipv6, read_only=read_only)
+        if stubborn:
+            node._seen_at = lambda *_: None
         self.nodes[endpoint] = node
         self.events[endpoint] = []
         return endpoint, node

@@ -38,6 +38,8 @@ class SimInternet:
     listeners: dict[tuple[str, int], Callable[[Stream], None]] = field(default_factory=dict)
     sockets: dict[tuple[str, int], OnDatagram] = field(default_factory=dict)
     web: dict[tuple[str, int], Ask] = field(default_factory=dict)
+    datagrams: int = 0
+    """Sent so far."""
 
     def host_of(self, name: str) -> Host | None:
         return self.wires.hosts.get(self.names.get(name, name))
@@ -63,6 +65,7 @@ class _Datagrams:
         target = self.net.wires.hosts.get(endpoint.host)
         if target is not None and (self.host.address, self.port) in self.net.sockets:
             size = len(data) + UDP_HEADERS
+            self.net.datagrams += 1
             self.net.wires.send(self.host, target, size, 1, self._arrive, _nothing, data, endpoint)
 
     def _arrive(self, data: bytes, endpoint: Endpoint) -> None:

@@ -22,11 +22,14 @@ from icworkshop_gui.core.errors import StorageError
 from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.core.units import KIB
+from icworkshop_gui.engine.discovery.dht import Dht
+from icworkshop_gui.engine.discovery.dht_announcer import DhtAnnouncer
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats, TrackerAnnouncer
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.net.incoming import HandshakeGate
 from icworkshop_gui.engine.net.limiter import Limiter, LimiterTicker
 from icworkshop_gui.engine.net.network import Listener
+from icworkshop_gui.engine.net.peer_port import UdpPort
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.swarm import Swarm
 from icworkshop_gui.engine.world import World
@@ -63,6 +66,7 @@ class Actor:
         self.done = asyncio.Event()
         self.announcer: TrackerAnnouncer | None = None
         self.swarm: Swarm
+        self.dht: Dht | None = None
         self._listener: Listener | None = None
         self._gate = HandshakeGate(lambda stream, hello, rest: self.swarm.accept(stream, hello, rest))
         self._tickers: list[LimiterTicker] = []
@@ -111,6 +115,24 @@ class Actor:
                 False,
             )
             self.announcer.start()
+        if scene.with_dht:
+            await self._enter_dht(world)
+
+    async def _enter_dht(self, world: World) -> None:
+        """Through the hosts that are in it."""
+        others = [other for other in self.scene.actors.values() if other.dht is not None]
+        self.dht = Dht(world, community=lambda: [(other.host.address, PORT) for other in others])
+        self._dht_port = await UdpPort.open(self.network, PORT)
+        await self.dht.enable(self._dht_port)
+        self._dht_announcer = DhtAnnouncer(
+            world,
+            self.dht,
+            INFO_HASH,
+            lambda: PORT,
+            lambda peers: self.swarm.add_candidates(peers, PeerSource.DHT),
+            allow_private=False,
+        )
+        self._dht_announcer.start()
 
     def _stats(self) -> AnnounceStats:
         stats = self.swarm.stats()
@@ -122,6 +144,10 @@ class Actor:
         if self.announcer is not None:
             await self.announcer.stop()
             await self._udp.aclose()
+        if self.dht is not None:
+            await self._dht_announcer.stop()
+            await self.dht.disable()
+            self._dht_port.close()
         await self._listener.aclose()
         self._gate.close()
         await self.swarm.stop()
@@ -162,6 +188,8 @@ class Scene:
     piece_length: int = 256 * KIB
     seed: int = 1
     with_tracker: bool = True
+    with_dht: bool = False
+    """Each host has a node and enters through those that are there."""
     disk_delay: float = 0.001
     actors: dict[str, Actor] = field(default_factory=dict)
     trace: list[tuple[float, str, int]] = field(default_factory=list)

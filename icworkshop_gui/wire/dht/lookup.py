@@ -86,19 +86,23 @@ class Lookup:
 
     @property
     def is_done(self) -> bool:
-        """The nearest have all answered, or nobody is left who might."""
+        """Enough have answered and nobody nearer is about to, or nobody is left who might."""
         alive = 0
+        is_late = False
         for candidate in self._candidates:
-            if candidate.state is _State.ALIVE:
-                alive += candidate.secure
-                if alive >= K:
-                    return True
-            elif candidate.state is _State.FRESH:
-                if self.queries < QUERIES_MAX:
+            match candidate.state:
+                case _State.ALIVE:
+                    alive += candidate.secure
+                    if alive >= K:
+                        return True
+                case _State.ASKED:
                     return False
-            elif candidate.state is not _State.FAILED:
-                return False
-        return True
+                case _State.FRESH if self.queries < QUERIES_MAX:
+                    return False
+                case _State.LATE:
+                    # Waited for only while others do not do: one in five of those that are named has left.
+                    is_late = True
+        return not is_late
 
     @property
     def hops(self) -> int:
@@ -187,8 +191,6 @@ class Search:
     target: NodeId
     doors: tuple[Endpoint, ...] = ()
     """Asked as well, whoever is there."""
-    keep_doors: bool = True
-    """False: those are routers, which only say whom to ask (BEP 5 wants them in nobody's table)."""
     extra: tuple[Contact, ...] = ()
     """Asked as well."""
     announce: int | None = None

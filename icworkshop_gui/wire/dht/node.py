@@ -92,6 +92,7 @@ class DhtNode:
         self._votes = AddressVotes()
         self._pings = Bucket(PINGS_RATE, PINGS_BURST, now)
         self._questions = Questions(randbytes)
+        self._routers: frozenset[Endpoint] = frozenset()
         self._searches: list[Search] = []
         self._waiting: deque[Search] = deque()
         self._touched: list[Search] = []
@@ -115,12 +116,14 @@ class DhtNode:
         keep_doors: bool = True,
     ) -> None:
         """Find those around us, beginning with the nodes that are known, with `contacts`, and with `doors`: whoever is
-        there. Unless `keep_doors` these are routers, which only say whom to ask."""
+        there. Unless `keep_doors` these are routers, which only say whom to ask: BEP 5 wants them in nobody's table."""
+        doors = tuple(door for door in doors if door.is_ipv6 == self.ipv6)
+        if not keep_doors:
+            self._routers = frozenset(doors)
         search = Search(
             Purpose.BOOTSTRAP,
             self.id,
-            doors=tuple(door for door in doors if door.is_ipv6 == self.ipv6),
-            keep_doors=keep_doors,
+            doors=doors,
             extra=tuple(contact for contact in contacts if contact.endpoint.is_ipv6 == self.ipv6),
         )
         self._begin(search, now, first=True)
@@ -208,7 +211,7 @@ class DhtNode:
 
     def _queried(self, query: Query, source: Endpoint, size: int, now: float) -> None:
         self._send(self.responder.answer(query, self.id, source, size, now), source)
-        if query.read_only:
+        if query.read_only or source in self._routers:
             return
         contact = Contact(query.node_id, source)
         self.table.asked_us(contact, now)
@@ -231,7 +234,7 @@ class DhtNode:
             return
         if message.ip is not None:
             self._seen_at(source, message.ip, now)
-        if search is None or search.keep_doors or source not in search.doors:
+        if source not in self._routers:
             self.table.replied(Contact(message.node_id, source), now)
         if search is not None and search.lookup is not None:
             search.lookup.replied(source, message.node_id, self._ours_of(message, source, now), message.token)
