@@ -44,6 +44,16 @@ HOLDS = {
 }
 
 
+WHY_COPIED = {
+    "other_disk": "copied: the game's folder is on another disk than the store",
+    "no_links": "copied: this file system knows no links",
+    "denied": "copied: this user may not link there",
+    "too_many": "copied: the file system allows no more links",
+    "packed": "unpacked: it came compressed",
+}
+"""Why files take space of their own (`LibraryEntry.why_copied`)."""
+
+
 def package(text: str) -> tuple[PackageId, str]:
     """`publisher/name` or `publisher/name@version`."""
     left, at, version = text.partition("@")
@@ -276,6 +286,7 @@ def list_installed(arguments: argparse.Namespace, output: Output) -> int:
     for entry in entries:
         output.object(event="package", **_entry_facts(entry))
         marks = ["pinned" if entry.pinned else HOLDS[entry.hold], "damaged" if entry.damaged else ""]
+        marks.append(WHY_COPIED.get(entry.why_copied, ""))
         mark = "".join(f"  {word}" for word in marks if word)
         output.line(f"{entry.ref!s:46} {size_text(entry.size):>9}  {safe(entry.title)}{mark}")
     output.object(event="done", total=len(entries))
@@ -294,6 +305,7 @@ def _entry_facts(entry: LibraryEntry) -> dict[str, Any]:
         "unique": entry.unique,
         "folder": entry.folder,
         "how": entry.how,
+        "why_copied": entry.why_copied,
         "damaged": entry.damaged,
         "hold": entry.hold.value,
         "pinned": entry.pinned,
@@ -361,9 +373,11 @@ def verify(arguments: argparse.Namespace, output: Output) -> int:
         refs = [_installed(opened, wanted, version) for wanted, version in arguments.packages]
         for ref in refs or sorted(opened.view.library):
             report = opened.ask(VerifyPackage(ref, repair=arguments.repair))
-            output.object(event="verified", id=str(ref), files=report.files, bad=list(report.bad))
+            why = opened.view.library[ref].why_copied
+            output.object(event="verified", id=str(ref), files=report.files, bad=list(report.bad), why_copied=why)
             if not report.bad:
-                output.line(f"{ref}: all {report.files} files are right.")
+                mark = f" ({WHY_COPIED[why]})" if why in WHY_COPIED else ""
+                output.line(f"{ref}: all {report.files} files are right{mark}.")
                 continue
             output.line(f"{ref}: {len(report.bad)} of {report.files} files are missing or wrong.")
             if report.repaired:

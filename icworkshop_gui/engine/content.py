@@ -21,6 +21,7 @@ from icworkshop_gui.core.errors import IntegrityError, WorkshopError
 from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.errands import FILE_MIN, Files
+from icworkshop_gui.engine.searches import Searches
 from icworkshop_gui.engine.swarm.hints import Hints, bytes_needed, hints_of
 from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
 from icworkshop_gui.formats.chunks import Coarse, Outline, read_fine, spans_of
@@ -158,7 +159,7 @@ class Content(Protocol):
 class PackageContent:
     """A release: its bytes become blobs, its files are linked to where the game looks."""
 
-    def __init__(self, store: Store, record: TransferRecord, catalog: Catalog, disk: Disk) -> None:
+    def __init__(self, store: Store, record: TransferRecord, catalog: Catalog, searches: Searches, disk: Disk) -> None:
         """Blocks when the record holds a torrent: it is read. FormatError when that is none."""
         assert record.ref is not None
         self.ref: PackageRef = record.ref
@@ -169,8 +170,10 @@ class PackageContent:
         self._store = store
         self._record = record
         self._catalog = catalog
+        self._searches = searches
         self._disk = disk
         self._download: PackageDownload | None = None
+        self._places: list[FilePlace] | None = None
         if record.metainfo:
             self._learn(record.metainfo)
 
@@ -247,11 +250,7 @@ class PackageContent:
     async def _search(self, run: Run, progress: Progress) -> Sequence[Copy]:
         """RegistryError, NotFound, FormatError, StorageError."""
         package, state = BlobId.from_hex(self._record.sha256), self._store.packages.changes
-        found = self._store.finds.get(package, state)
-        if found is None:
-            found = await self._search_anew(run, progress)
-            self._store.finds.put(package, state, found)
-        return found
+        return await self._searches.find(package, state, lambda: self._search_anew(run, progress))
 
     async def _search_anew(self, run: Run, progress: Progress) -> tuple[Copy, ...]:
         skeleton = Skeleton.decode(self._record.skeleton)
@@ -396,13 +395,14 @@ class PackageContent:
         return True
 
     def files(self) -> list[FilePlace]:
-        offset = 0
-        places: list[FilePlace] = []
-        for segment in Skeleton.decode(self._record.skeleton).segments:
-            if isinstance(segment, FileSegment):
-                places.append(FilePlace(segment.path or self.ref.file_name, segment.size, offset))
-            offset += segment.size
-        return places
+        # Asked four times a second while somebody looks at the files.
+        if self._places is None:
+            self._places = [
+                FilePlace(segment.path or self.ref.file_name, segment.size, offset)
+                for offset, segment in Skeleton.decode(self._record.skeleton).with_offsets()
+                if isinstance(segment, FileSegment)
+            ]
+        return self._places
 
     def discard(self) -> None:
         if self._download is not None:

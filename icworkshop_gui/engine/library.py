@@ -150,6 +150,7 @@ class Library:
             files=0 if manifest is None else len(manifest.files),
             folder=record.folder,
             how=record.how,
+            why_copied=record.why_copied,
             installed_at=record.installed_at or record.added_at,
             sharing=True if transfer is None else transfer.record.sharing,
             rate_up=0 if stats is None else stats.rate_up,

@@ -52,6 +52,7 @@ from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.reviews import Reviews
+from icworkshop_gui.engine.searches import Searches
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.subscriptions import Subscriptions
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
@@ -138,6 +139,7 @@ class Session:
         self.game_running = False
         self.http_slots = asyncio.Semaphore(HTTP_ANNOUNCES)
         self.web_slots = RequestSlots()
+        self.searches = Searches()
         self.hall = LobbyHall(world.rng, world.clock.wall)
         self.publisher = Publisher(self, publish)
         self._port: PeerPort | None = None

@@ -156,7 +156,7 @@ class Transfers:
         session = self._session
         if record.ref is None:
             return TorrentContent(session.store, record)
-        return PackageContent(session.store, record, session.catalog, session.world.disk)
+        return PackageContent(session.store, record, session.catalog, session.searches, session.world.disk)
 
     def _start(self, record: TransferRecord, content: Content, *, in_place: bool = False) -> Transfer:
         transfer = Transfer(self._session, record.id, content, record)

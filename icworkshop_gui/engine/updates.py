@@ -73,7 +73,9 @@ class Updates:
             source=source,
         )
         disk = session.world.disk
-        content = await session.in_disk(lambda: PackageContent(session.store, record, session.catalog, disk))
+        content = await session.in_disk(
+            lambda: PackageContent(session.store, record, session.catalog, session.searches, disk)
+        )
         await content.prepare()
         return await content.measure(partial(run_job, disk))
 

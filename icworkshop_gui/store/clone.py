@@ -70,8 +70,19 @@ class FileMaker:
     def __init__(self, ways: tuple[How, ...] = EVERY_WAY) -> None:
         self._ways = ways
         self.used: set[How] = set()
-        self.why: WhyCopy | None = None
-        """Of the first copy that had to be made although another way was wanted."""
+        self.copied = 0
+        """Bytes of the copies."""
+        self._why: WhyCopy | None = None
+
+    @property
+    def costliest(self) -> How:
+        """The costliest way that had to be taken; a package whose every file was unpacked is a copy."""
+        return next((way for way in (How.COPY, How.LINK, How.REFLINK) if way in self.used), How.COPY)
+
+    @property
+    def why(self) -> WhyCopy | None:
+        """Why the first copy had to be made although another way was wanted."""
+        return self._why if self.used else WhyCopy.PACKED
 
     def make(self, blob: str | Path, target: str | Path) -> How:
         """Make `target`, which is not there yet, from `blob` in the first way that works here. OSError."""
@@ -94,7 +105,8 @@ class FileMaker:
             else:
                 self.used.add(way)
                 if way is How.COPY:
-                    self.why = self.why or why
+                    self.copied += os.stat(target).st_size
+                    self._why = self._why or why
                 return way
         raise OSError(errno.EINVAL, "no way to make a file", str(target))
 

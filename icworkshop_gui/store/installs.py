@@ -21,7 +21,7 @@ from icworkshop_gui.formats.archive import ArchiveEntry, iter_content, read_arch
 from icworkshop_gui.formats.header import HEADER_SIZE
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.blobs import BlobStore
-from icworkshop_gui.store.clone import EVERY_WAY, FileMaker, How, WhyCopy
+from icworkshop_gui.store.clone import EVERY_WAY, FileMaker, How
 from icworkshop_gui.store.disk import require_space, storage_error
 from icworkshop_gui.store.durable import disk_errors, remove_tree, sync_files, sync_folder
 from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, hash_file, never, no_progress
@@ -80,15 +80,20 @@ class Installs:
             try:
                 with disk_errors():
                     fresh.mkdir()
-                how, why, paths = self._fill(ref, fresh, ways, progress, cancel)
+                maker, paths = self._fill(ref, fresh, ways, progress, cancel)
                 with disk_errors():
                     _swap(fresh, target, paths | outdated)
             except BaseException:
                 with disk_errors():
                     remove_tree(fresh)
                 raise
+            how, why = maker.costliest, maker.why
             self._packages.update(
-                ref, how=how.value, why_copied="" if why is None else why.value, installed_at=self._wall()
+                ref,
+                how=how.value,
+                why_copied="" if why is None else why.value,
+                copied=maker.copied,
+                installed_at=self._wall(),
             )
             return how
 
@@ -105,7 +110,7 @@ class Installs:
 
     def _fill(
         self, ref: PackageRef, fresh: Path, ways: tuple[How, ...], progress: Progress, cancel: Cancel
-    ) -> tuple[How, WhyCopy | None, set[tuple[str, ...]]]:
+    ) -> tuple[FileMaker, set[tuple[str, ...]]]:
         maker = FileMaker(ways)
         paths: set[tuple[str, ...]] = set()
         folders = {str(fresh)}
@@ -138,16 +143,14 @@ class Installs:
                             if cancel():
                                 raise Cancelled
                             out.write(chunk)
+                    maker.copied += entry.size
                     unpacked.append(Path(target))
                 paths.add(path)
                 done += entry.size
                 progress(done)
         with disk_errors():
             sync_files(unpacked)
-        for way in (How.COPY, How.LINK, How.REFLINK):
-            if way in maker.used:
-                return way, maker.why, paths
-        return How.COPY, WhyCopy.PACKED, paths
+        return maker, paths
 
     def remove(self, ref: PackageRef) -> None:
         """Out of the library and out of the game's folder; its blobs stay for `undo_remove`, until `purge`."""

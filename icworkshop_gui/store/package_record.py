@@ -29,6 +29,8 @@ class PackageRecord:
     """`reflink`, `link` or `copy`; empty while the files are not all there."""
     why_copied: str = ""
     """Why files could not share the store's bytes (`store.clone.WhyCopy`); empty where all do."""
+    copied: int = 0
+    """Bytes that its installed files take besides the store's."""
     installed_at: float | None = None
     removed_at: float | None = None
     """Taken out of the library; undone or purged later."""

@@ -160,8 +160,11 @@ class Packages:
             storage.close()
 
     def unique_bytes(self, *refs: PackageRef) -> int:
-        """Bytes of blobs that removing all of these would free; installed copies not counted."""
-        return self._index.unique_bytes(*(ref.folder_name for ref in refs))
+        """Bytes that removing all of these would free: of blobs that nothing else needs, and of copies in folders."""
+        blobs = self._index.unique_bytes(*(ref.folder_name for ref in refs))
+        with self._lock:
+            records = [record for ref in set(refs) if (record := self._records.get(ref)) is not None]
+        return blobs + sum(record.copied for record in records if record.is_installed)
 
     def needing(self, blob: BlobId) -> tuple[PackageRef, ...]:
         """Whose file it is."""

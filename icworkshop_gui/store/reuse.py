@@ -41,8 +41,6 @@ WORTH_LOOKING = 64 * KIB
 """Bytes that must be missing: to ask for the list of chunks and to read costs something too."""
 READ_FOR_ONE = 16
 """Bytes of other packages that are read, at most, for each byte that is missing."""
-FINDS_MAX = 16
-"""Packages of which `Finds` remembers what was found."""
 _LOCAL = struct.Struct(f"<{COARSE_HASH}sI")
 _COPY = struct.Struct("<32s32sQQQ")
 
@@ -70,24 +68,6 @@ def decode_copies(raw: bytes) -> list[Copy]:
         Copy(BlobId(blob), offset, BlobId(source), source_offset, length)
         for blob, source, offset, source_offset, length in _COPY.iter_unpack(raw[:whole])
     ]
-
-
-class Finds:
-    """What was found for packages lately: who measures an update mostly goes on to fetch it."""
-
-    def __init__(self) -> None:
-        self._found: dict[BlobId, tuple[int, tuple[Copy, ...]]] = {}
-
-    def get(self, package: BlobId, state: int) -> tuple[Copy, ...] | None:
-        """By the SHA-256 of the package; None when that was not searched for since the store was last changed."""
-        known, copies = self._found.get(package, (None, ()))
-        return copies if known == state else None
-
-    def put(self, package: BlobId, state: int, copies: Sequence[Copy]) -> None:
-        self._found.pop(package, None)
-        self._found[package] = state, tuple(copies)
-        while len(self._found) > FINDS_MAX:
-            del self._found[next(iter(self._found))]
 
 
 class _Here(NamedTuple):

@@ -21,7 +21,6 @@ from icworkshop_gui.store.layout_storage import LayoutStorage
 from icworkshop_gui.store.open_files import OPEN_FILES_MAX, OpenFiles
 from icworkshop_gui.store.packages import Packages
 from icworkshop_gui.store.paths import StorePaths
-from icworkshop_gui.store.reuse import Finds
 from icworkshop_gui.store.staging import discard_folder
 from icworkshop_gui.store.transfers import SetAside, TransferRecords
 
@@ -70,7 +69,6 @@ class Store:
             )
             self.transfers = TransferRecords(paths.transfers)
             self.packages = Packages(paths.packages, self.index, self.blobs, self.files, wall)
-            self.finds = Finds()
             self.installs = Installs(self.packages, self.blobs, wall)
             with self.gate:
                 self.set_aside: list[SetAside] = self.packages.load()

@@ -55,7 +55,8 @@ def sweep(store: Store, now: float, *, grace: float = GRACE, undo_window: float 
         blobs, freed = _unneeded(store, _needed(store), now - grace)
     _litter(store.paths.quarantine, now - QUARANTINE_KEEP, prefix="")
     for root in (store.paths.blobs, store.paths.packages):
-        _litter(root, now - grace, prefix=".")
+        # What is just being written has no owner yet, whatever the caller's grace.
+        _litter(root, now - max(grace, GRACE), prefix=".")
     return SweepReport(blobs=blobs, freed=freed, packages=packages, downloads=downloads)
 
 

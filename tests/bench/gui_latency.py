@@ -1,6 +1,7 @@
 """What a 16 ms timer on the GUI thread sees while the engine works: `python -m tests.bench.gui_latency …`.
 
     --source URL --install PUBLISHER/NAME…   install packages from a Workshop server; ends when all are here
+    --data DIR                               into this data folder, where older versions may be: then it is an update
     --torrent FILE --peer HOST:PORT          fetch one torrent from a peer into a temporary folder
     --seconds N                              only look for so long (also without any of the above: the idle figure)
 
@@ -28,8 +29,9 @@ from PySide6.QtWidgets import QApplication
 
 from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.catalog import PackageId
+from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api import commands as c
-from icworkshop_gui.engine.api.snapshots import TransferState
+from icworkshop_gui.engine.api.snapshots import TransferSnapshot, TransferState
 from icworkshop_gui.engine.host import EngineHost
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.garbage import GarbageCollector
@@ -75,7 +77,7 @@ def at(ordered: list[float], share: float) -> float:
 
 async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     engine = EngineHost(
-        data_dir=folder / "data",
+        data_dir=arguments.data or folder / "data",
         sources=tuple(arguments.source),
         settings={"workshop.p2p.listen_port": "0"},
         listen_host="127.0.0.1",
@@ -91,18 +93,22 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     heartbeat = Heartbeat()
     began, cpu = time.perf_counter(), time.process_time()
     heartbeat.start()
+    asked: list[TransferId] = []
     if arguments.torrent is not None:
         metainfo = await asyncio.to_thread(arguments.torrent.read_bytes)
         peers = tuple(Endpoint.parse(text) for text in arguments.peer)
-        await bridge.submit(c.AddTorrent(metainfo=metainfo, folder=folder / "files", peers=peers, use_trackers=False))
-    for text in arguments.install:
-        await bridge.submit(c.Install(PackageId.parse(text)))
-    asked = bool(arguments.install) or arguments.torrent is not None
+        asked.append(
+            await bridge.submit(
+                c.AddTorrent(metainfo=metainfo, folder=folder / "files", peers=peers, use_trackers=False)
+            )
+        )
+    asked += [await bridge.submit(c.Install(PackageId.parse(text))) for text in arguments.install]
+    found: list[TransferSnapshot | None] = []
     complete = False
     while time.perf_counter() - began < arguments.seconds:
         await asyncio.sleep(0.05)
-        transfers = bridge.view.transfers.values()
-        complete = asked and bool(transfers) and all(transfer.state in DONE for transfer in transfers)
+        found = [bridge.view.transfers.get(transfer) for transfer in asked]
+        complete = bool(asked) and all(transfer is not None and transfer.state in DONE for transfer in found)
         if complete:
             break
     heartbeat.stop()
@@ -116,6 +122,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
     ordered = sorted(heartbeat.intervals)
     return {
         "complete": complete or not asked,
+        "fetched": sum(item.from_peers + item.from_http for item in found if item is not None),
         "ticks": len(ordered),
         "p50_ms": round(at(ordered, 0.5), 2),
         "p99_ms": round(at(ordered, 0.99), 2),
@@ -134,6 +141,7 @@ def main() -> int:
     parser.add_argument("--install", nargs="+", default=[], metavar="PUBLISHER/NAME")
     parser.add_argument("--torrent", type=Path, metavar="FILE")
     parser.add_argument("--peer", action="append", default=[], metavar="HOST:PORT")
+    parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL)

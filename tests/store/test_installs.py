@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from icworkshop_gui.store.clone import FileMaker, How, WhyCopy
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.layout import whole_pieces
 from icworkshop_gui.store.store import Store
-from icworkshop_gui.store.sweep import GRACE, QUARANTINE_KEEP, UNDO_WINDOW, sweep
+from icworkshop_gui.store.sweep import GRACE, QUARANTINE_KEEP, UNDO_WINDOW, free, sweep
 from tests.helpers.builders import content
 from tests.store.samples import FILES, T1, WALL, open_store, sample, tree
 
@@ -98,6 +101,39 @@ def test_why_a_copy_was_needed_is_remembered(
     monkeypatch.undo()
     store.installs.install(package.ref, tmp_path / "tank", ways=(How.LINK, How.COPY))
     assert store.packages.get(package.ref).why_copied == ""
+
+
+def bytes_below(*folders: Path) -> int:
+    """Each file once, however many names it has."""
+    stats = [path.stat() for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sum({(stat.st_dev, stat.st_ino): stat.st_size for stat in stats}.values())
+
+
+@pytest.mark.parametrize("ways", [(How.LINK,), (How.COPY,)])
+def test_what_a_removal_is_said_to_free_it_frees(store: Store, tmp_path: Path, ways: tuple[How, ...]) -> None:
+    old, new = sample(), sample(NEWER, "alice/tank-sounds@1.3.0")
+    for package, transfer in ((old, T1), (new, T2)):
+        package.fetch(store, transfer)
+        store.installs.install(package.ref, tmp_path / "mods" / package.ref.version, ways=ways)
+    for refs in ((new.ref,), (old.ref,)):
+        said = store.packages.unique_bytes(*refs)
+        before = bytes_below(store.paths.blobs, tmp_path / "mods")
+        for ref in refs:
+            blobs = store.packages.blobs_of(ref)
+            store.installs.remove(ref)
+            store.installs.purge(ref)
+            free(store, blobs)
+        assert before - bytes_below(store.paths.blobs, tmp_path / "mods") == said > 0
+
+
+def test_a_package_that_came_compressed_takes_its_room_twice_and_says_so(store: Store, tmp_path: Path) -> None:
+    text = b"much the same, " * 20_000
+    package = sample({"readme.txt": text}, compressed=True)
+    package.fetch(store)
+    assert store.installs.install(package.ref, tmp_path / "tank") is How.COPY
+    record = store.packages.get(package.ref)
+    assert record.why_copied == WhyCopy.PACKED
+    assert record.copied >= len(text)
 
 
 def test_files_of_others_may_not_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +282,41 @@ def test_the_sweep_beside_a_download(store: Store) -> None:
     assert store.packages.seed_storage(new.ref).read(0, len(new.data)) == new.data
 
 
-def test_what_is_young_stays(store: Store) -> None:
-    import time
+def test_a_sweep_that_never_rests_takes_nothing_that_an_installation_needs(store: Store, tmp_path: Path) -> None:
+    """Without any grace, while packages that share files come and go."""
+    over = threading.Event()
+    freed: list[int] = []
+    now = max(time.time(), WALL) + 1
 
+    def sweep_on() -> None:
+        while not over.is_set():
+            freed.append(sweep(store, now, grace=-10, undo_window=0).blobs)
+
+    with ThreadPoolExecutor(1) as pool:
+        sweeping = pool.submit(sweep_on)
+        try:
+            for turn in range(12):
+                files = {**FILES, "own.bin": content(40_000, turn), "next.bin": content(40_000, turn + 1)}
+                package = sample(files, f"alice/pack-{turn}@1.0.0")
+                transfer = TransferId(f"t{turn}")
+                store.transfers.make_folder(transfer)
+                package.fetch(store, transfer)
+                store.transfers.delete(transfer)
+                folder = tmp_path / "mods" / str(turn)
+                store.installs.install(package.ref, folder)
+                if turn:
+                    store.installs.remove(PackageRef("alice", f"pack-{turn - 1}", "1.0.0"))
+                assert files_in(folder) == package.files
+                assert store.installs.verify(package.ref).bad == ()
+        finally:
+            over.set()
+        sweeping.result()
+    sweep(store, now, grace=-10, undo_window=0)
+    assert sum(freed) > 0
+    assert {blob for blob, _ in store.blobs.entries()} == store.index.needed_blobs()
+
+
+def test_what_is_young_stays(store: Store) -> None:
     blob = store.blobs.put_bytes(b"just now")
     assert sweep(store, time.time() + GRACE - 10).blobs == 0
     assert store.blobs.has(blob)
@@ -268,8 +336,6 @@ def test_staged_bytes_of_forgotten_transfers_go(store: Store) -> None:
 
 @pytest.mark.logs
 def test_quarantine_and_litter_go_in_the_end(store: Store, tmp_path: Path) -> None:
-    import time
-
     blob = store.blobs.put_bytes(b"to be spoilt")
     path = store.blobs.path(blob)
     path.chmod(0o644)

@@ -220,6 +220,8 @@ class LibraryEntry:
     """Where its files are for the game."""
     how: str = "link"
     """How the files were made: `reflink`, `link` or `copy`."""
+    why_copied: str = ""
+    """Why files take space of their own (`store.clone.WhyCopy`); empty where they do not."""
     installed_at: float = 0.0
     sharing: bool = True
     rate_up: int = 0
