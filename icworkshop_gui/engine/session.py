@@ -152,6 +152,7 @@ class Session:
         """When the blobs were added up last."""
         self._beat = 0
         self._disk_free = 0
+        self._reached_at: float | None = None
         self._store_bytes = 0
 
     # --- life ------------------------------------------------------------------------------------
@@ -335,6 +336,8 @@ class Session:
 
     def _on_handshake(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
         transfer = self.transfers.by_info_hash(handshake.info_hash)
+        if stream.endpoint.is_global:
+            self._reached_at = self.world.clock.wall()
         if transfer is not None and transfer.record.tier is Tier.LOBBY_URGENT and self.connection_share() <= 0:
             self.take_connections(1, Tier.LOBBY_URGENT)
         full = self.connection_share() <= 0
@@ -573,6 +576,7 @@ class Session:
             disk_free=self._disk_free,
             store_bytes=self._store_bytes,
             listen_port=self.peer_port(),
+            reached_at=self._reached_at,
             dht_nodes=self.dht.count,
             sharing=self.sharing_on(),
             limit_down=self.bandwidth.down.root.rate,

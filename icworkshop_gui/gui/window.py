@@ -102,7 +102,7 @@ class MainWindow(QMainWindow):
         self.notices = NoticeBar()
         self._pages = QStackedWidget()
         self.strip = StatusStrip(
-            self._bridge, body, lambda: self.go("settings", "sources"), lambda: self.go("library", "storage")
+            self._bridge, body, lambda: self.go("connection"), lambda: self.go("library", "installed")
         )
         row = QHBoxLayout(body)
         row.setContentsMargins(0, 0, 0, 0)

@@ -73,6 +73,21 @@ def test_from_one_engine_to_the_next_and_on(tmp_path: Path) -> None:
         assert same(tmp_path / "c-files")
 
 
+def test_only_who_comes_from_the_internet_proves_that_others_reach_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine(tmp_path / "a") as a, engine(tmp_path / "b") as b, engine(tmp_path / "c") as c:
+        peer = seed(a, tmp_path / "source", METAINFO)
+        b.complete(b.ask(wish.AddTorrent(metainfo=METAINFO, folder=tmp_path / "b-files", peers=(peer,))))
+        assert a.view.totals.reached_at is None, "somebody of our own network"
+        monkeypatch.setattr(Endpoint, "is_global", property(lambda _self: True))
+        before = time.time()
+        c.complete(c.ask(wish.AddTorrent(metainfo=METAINFO, folder=tmp_path / "c-files", peers=(peer,))))
+        reached = a.until(lambda view: view.totals.reached_at is not None).totals.reached_at
+        assert reached is not None
+        assert before <= reached <= time.time()
+
+
 def test_a_seed_goes_to_those_that_were_named_to_it_even_before_they_are_there(tmp_path: Path) -> None:
     port = free_port()
     with engine(tmp_path / "a") as a, engine(tmp_path / "b", listen_port=str(port)) as b:

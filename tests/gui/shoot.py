@@ -25,7 +25,7 @@ from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
 from icworkshop_gui.engine.api.commands import CleanUp, CleanUpReport, PlanInstall, ReadTorrent, Search, TorrentFacts
-from icworkshop_gui.engine.api.snapshots import Connection, Hold, LimitCause, SubscriptionSnapshot
+from icworkshop_gui.engine.api.snapshots import Connection, Hold, LimitCause, Network, SubscriptionSnapshot
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
 from icworkshop_gui.gui.widgets.toast import Toast
@@ -269,6 +269,14 @@ def subscriptions(scene: Scene) -> None:
     scene.window.go("library", "subscriptions")
 
 
+def connection(**totals: Any) -> Callable[[Scene], None]:
+    def shown(scene: Scene) -> None:
+        scene.engine.publish(**totals)
+        scene.window.go("connection")
+
+    return shown
+
+
 def torrent_of(facts: TorrentFacts) -> Callable[[Scene], None]:
     def shown(scene: Scene) -> None:
         scene.engine.answer(ReadTorrent, facts)
@@ -324,6 +332,10 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "clean-up": clean_up,
     "subscriptions": subscriptions,
     "subscriptions-none": lambda scene: scene.window.go("library", "subscriptions"),
+    "connection": connection(dht_nodes=214, reached_at=time.time() - 300),
+    "connection-troubled": connection(
+        listen_port=0, sharing=False, network=Network.METERED, network_name="Hotel Lobby", peers=3
+    ),
     "torrent": torrent_of(FACTS),
     "torrent-running": torrent_of(replace(FACTS, running=TransferId("t-synthwave-front"), private=False)),
     "downloads": plain("downloads"),

@@ -320,6 +320,10 @@ class EngineTotals:
     """Bytes of blobs in the store."""
     listen_port: int = 0
     """0 when not listening."""
+    reached_at: float | None = None
+    """Wall clock of the last time that somebody from the open Internet connected to us by themselves; None: never
+    since the start.
+    """
     dht_nodes: int | None = None
     """Nodes of the DHT that are known; None while it is off."""
     sharing: bool = True

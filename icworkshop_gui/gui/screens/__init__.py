@@ -23,4 +23,5 @@ SCREENS = (
     ScreenEntry("library", "Library", "library", "icworkshop_gui.gui.screens.library:LibraryScreen"),
     ScreenEntry("settings", "Settings", "settings", "icworkshop_gui.gui.screens.settings:SettingsScreen", True),
     ScreenEntry("package", "", "package", "icworkshop_gui.gui.screens.package:PackageScreen"),
+    ScreenEntry("connection", "", "network", "icworkshop_gui.gui.screens.connection:ConnectionScreen"),
 )

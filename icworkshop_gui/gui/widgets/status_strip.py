@@ -110,14 +110,14 @@ class StatusStrip(QWidget):
         self,
         bridge: EngineBridge,
         host: QWidget,
-        show_sources: Callable[[], object],
+        show_connection: Callable[[], object],
         show_storage: Callable[[], object],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._host = host
-        self._show_sources = show_sources
+        self._show_connection = show_connection
         self.setFixedHeight(Measure.STATUS)
         self.connection = StripButton("Connection")
         self.down = StripButton("Download speed", "arrow-down")
@@ -131,7 +131,7 @@ class StatusStrip(QWidget):
         row.addStretch(1)
         row.addWidget(self.disk)
         self._speeds = _SpeedPopover(bridge, host)
-        self._status = _ConnectionPopover(host, self._to_sources)
+        self._status = _ConnectionPopover(host, self._to_connection)
         self.connection.clicked.connect(self._open_status)
         self.down.clicked.connect(self._open_speeds)
         self.up.clicked.connect(self._open_speeds)
@@ -164,9 +164,9 @@ class StatusStrip(QWidget):
         self._speeds.show_totals(self._bridge.view.totals)
         self._speeds.open_at(anchor if isinstance(anchor, QWidget) else self.down)
 
-    def _to_sources(self) -> None:
+    def _to_connection(self) -> None:
         self._status.close_popover()
-        self._show_sources()
+        self._show_connection()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -203,7 +203,7 @@ class _SpeedPopover(Popover):
 class _ConnectionPopover(Popover):
     """Plain words about the connection, the sources one by one, one action."""
 
-    def __init__(self, host: QWidget, show_sources: Callable[[], object]) -> None:
+    def __init__(self, host: QWidget, show_connection: Callable[[], object]) -> None:
         super().__init__(host, 320)
         self.setAccessibleName("Connection")
         self._title = Label("", Text.ITEM)
@@ -211,16 +211,14 @@ class _ConnectionPopover(Popover):
         self._rows: list[QWidget] = []
         self.column.addWidget(self._title)
         self.column.addWidget(self._text)
-        self._action = Button("Sources in Settings", small=True)
-        self._action.clicked.connect(show_sources)
+        self._action = Button("More about the connection", small=True)
+        self._action.clicked.connect(show_connection)
         self.column.addWidget(self._action)
 
     def show_totals(self, totals: EngineTotals) -> None:
         strong, _quiet, _dot = connection_words(totals)
         self._title.setText(strong)
-        port = (
-            f"Others reach you on port {totals.listen_port}." if totals.listen_port else "No port is open for others."
-        )
+        port = f"Others find you at port {totals.listen_port}." if totals.listen_port else "No port is open for others."
         dht = f" {totals.dht_nodes} nodes of the DHT are known." if totals.dht_nodes else ""
         match totals.connection:
             case Connection.OFFLINE:
