@@ -18,7 +18,7 @@ from icworkshop_gui.cli.output import Output, safe, size_text
 from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.errors import FormatError, IntegrityError, UserError
 from icworkshop_gui.core.ids import TransferId
-from icworkshop_gui.engine.api.commands import AddPeers, AddTorrent, AddWebSeeds
+from icworkshop_gui.engine.api.commands import AddMagnet, AddPeers, AddTorrent, AddWebSeeds
 from icworkshop_gui.engine.api.settings import parse_rate
 from icworkshop_gui.engine.api.snapshots import TransferState
 from icworkshop_gui.engine.content import is_local_url
@@ -33,8 +33,8 @@ from icworkshop_gui.store.paths import data_dir
 
 
 def show(arguments: argparse.Namespace, output: Output) -> int:
-    if str(arguments.source).startswith("magnet:"):
-        facts = _magnet_facts(Magnet.parse(str(arguments.source)))
+    if is_magnet(arguments.source):
+        facts = _magnet_facts(Magnet.parse(arguments.source))
     else:
         facts = _torrent_facts(Metainfo.parse(torrent_bytes(Path(arguments.source))))
     output.object(**facts)
@@ -165,24 +165,34 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def download(arguments: argparse.Namespace, output: Output) -> int:
-    if str(arguments.source).startswith("magnet:"):
-        Magnet.parse(str(arguments.source))
-        raise UserError(
-            "A magnet link holds no list of files, and asking other players for it is not possible yet. "
-            "Use the .torrent file."
-        )
-    data, meta = _usable(Path(arguments.source))
     folder = Path(arguments.to).absolute()
+    add: AddTorrent | AddMagnet
+    if is_magnet(arguments.source):
+        magnet = Magnet.parse(arguments.source)
+        swarm_hash = magnet.swarm_hash
+        add = AddMagnet(
+            link=arguments.source,
+            folder=folder,
+            use_trackers=not arguments.no_trackers,
+            peers=tuple(arguments.peer),
+            web_seeds=tuple(arguments.webseed),
+        )
+        seeds: Sequence[str] = magnet.web_seeds
+    else:
+        data, meta = _usable(Path(arguments.source))
+        swarm_hash = meta.swarm_hash
+        add = _command(data, folder, arguments)
+        seeds = (*meta.web_seeds, *meta.http_seeds)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"The folder {folder} cannot be made: {error.strerror}.") from None
-    for url in () if arguments.no_webseeds else unasked_seeds(meta, arguments.webseed):
+    for url in () if arguments.no_webseeds else unasked_seeds(seeds, arguments.webseed):
         output.note(f"{url} is in your own network. It is asked only if you name it with --webseed.")
-    key = hashlib.sha256(meta.swarm_hash + os.fsencode(folder)).hexdigest()[:32]
+    key = hashlib.sha256(swarm_hash + os.fsencode(folder)).hexdigest()[:32]
     state = data_dir(arguments.data_dir) / "torrents" / key
     with shell(output, state, settings=_settings(arguments)) as engine:
-        transfer = _resume_or_add(engine, meta, data, folder, arguments)
+        transfer = _resume_or_add(engine, add, arguments)
         try:
             engine.fetch(lambda: [transfer])
             final = engine.view.transfers[transfer]
@@ -200,9 +210,13 @@ def download(arguments: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def unasked_seeds(meta: Metainfo, named: Sequence[str]) -> list[str]:
+def unasked_seeds(listed: Sequence[str], named: Sequence[str]) -> list[str]:
     """Web seeds that the torrent lists in this network: else it could make us ask any machine here for anything."""
-    return [url for url in (*meta.web_seeds, *meta.http_seeds) if is_local_url(url) and url not in named]
+    return [url for url in listed if is_local_url(url) and url not in named]
+
+
+def is_magnet(source: str) -> bool:
+    return source[:7].lower() == "magnet:"
 
 
 def seed(arguments: argparse.Namespace, output: Output) -> int:
@@ -241,17 +255,13 @@ def _usable(path: Path) -> tuple[bytes, Metainfo]:
     return data, meta
 
 
-def _resume_or_add(
-    engine: Shell, meta: Metainfo, data: bytes, folder: Path, arguments: argparse.Namespace
-) -> TransferId:
-    """A download that was killed goes on where it was."""
-    wanted = meta.swarm_hash.hex()
+def _resume_or_add(engine: Shell, add: AddTorrent | AddMagnet, arguments: argparse.Namespace) -> TransferId:
+    """A download that was killed goes on where it was: its folder of state is its own."""
     for snapshot in engine.view.transfers.values():
-        if snapshot.info_hash == wanted:
-            engine.ask(AddPeers(snapshot.id, tuple(arguments.peer)))
-            engine.ask(AddWebSeeds(snapshot.id, tuple(arguments.webseed)))
-            return snapshot.id
-    return engine.ask(_command(data, folder, arguments))
+        engine.ask(AddPeers(snapshot.id, tuple(arguments.peer)))
+        engine.ask(AddWebSeeds(snapshot.id, tuple(arguments.webseed)))
+        return snapshot.id
+    return engine.ask(add)
 
 
 def _command(data: bytes, folder: Path, arguments: argparse.Namespace, *, seed_only: bool = False) -> AddTorrent:

@@ -18,13 +18,14 @@ from urllib.parse import urlsplit
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import IntegrityError, WorkshopError
-from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.core.ids import BlobId, InfoHash
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.errands import FILE_MIN, Files
 from icworkshop_gui.engine.searches import Searches
 from icworkshop_gui.engine.swarm.hints import Hints, bytes_needed, hints_of
 from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
 from icworkshop_gui.formats.chunks import Coarse, Outline, read_fine, spans_of
+from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.disk import Disk
@@ -105,7 +106,7 @@ class Content(Protocol):
 
     @property
     def in_dht(self) -> bool:
-        """May strangers find it in the DHT? Only once prepared."""
+        """May strangers find it in the DHT? Of a package only once prepared."""
         ...
 
     @property
@@ -117,8 +118,8 @@ class Content(Protocol):
         ...
 
     @property
-    def info_hash(self) -> str:
-        """Hex; empty while unknown."""
+    def swarm_hashes(self) -> tuple[InfoHash, ...]:
+        """Under which peers know it, ours first; none while unknown."""
         ...
 
     async def prepare(self) -> TransferRecord:
@@ -206,8 +207,8 @@ class PackageContent:
         return self._record.size
 
     @property
-    def info_hash(self) -> str:
-        return self.metainfo.swarm_hash.hex() if self.is_prepared else ""
+    def swarm_hashes(self) -> tuple[InfoHash, ...]:
+        return self.metainfo.swarm_hashes if self.is_prepared else ()
 
     async def prepare(self) -> TransferRecord:
         """Torrent and skeleton from the registry, checked against what the catalog said."""
@@ -415,23 +416,44 @@ class TorrentContent:
     ref: PackageRef | None = None
 
     def __init__(self, store: Store, record: TransferRecord) -> None:
-        """FormatError when the torrent is none."""
-        self.metainfo = Metainfo.parse(record.metainfo)
-        self.title = self.metainfo.name
-        listed = self.metainfo.trackers if record.use_trackers else ()
-        self.trackers = (*listed, *((url,) for url in record.extra_trackers))
+        """Blocks: the torrent is read. FormatError when it is none."""
+        self.title = record.title
+        self.trackers: tuple[tuple[str, ...], ...] = ()
         self.web_seeds: tuple[WebSeedUrl, ...] = ()
-        self.name_web_seeds(record.web_seeds)
         # The user opened this torrent by hand, so its trackers may be in the same house.
         self.allow_private = True
         self._store = store
         self._record = record
+        if record.metainfo:
+            self._learn(Metainfo.parse(record.metainfo))
+        else:
+            self.magnet = Magnet.parse(record.magnet)
+            self._name_trackers(tuple((url,) for url in self.magnet.trackers))
+
+    def _learn(self, metainfo: Metainfo) -> None:
+        self.metainfo = metainfo
+        self.title = metainfo.name
+        self._name_trackers(metainfo.trackers)
+        self.name_web_seeds(self._record.web_seeds)
+
+    def learn(self, torrent: bytes, metainfo: Metainfo) -> TransferRecord:
+        """What the magnet link means, as peers said and as its hash proves; the record that remembers it."""
+        self._record = replace(self._record, metainfo=torrent)
+        self._learn(metainfo)
+        return self._record
+
+    def _name_trackers(self, tiers: tuple[tuple[str, ...], ...]) -> None:
+        listed = tiers if self._record.use_trackers else ()
+        self.trackers = (*listed, *((url,) for url in self._record.extra_trackers))
 
     @property
     def in_dht(self) -> bool:
-        return not self.metainfo.private
+        return not (self.is_prepared and self.metainfo.private)
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
+        self._record = replace(self._record, web_seeds=tuple(urls))
+        if not self.is_prepared:
+            return
         files, scripts = self.metainfo.web_seeds, self.metainfo.http_seeds
         self.web_seeds = (
             *(WebSeedUrl(url, SeedKind.SCRIPT if url in scripts else SeedKind.FILES, True) for url in urls),
@@ -442,15 +464,15 @@ class TorrentContent:
 
     @property
     def is_prepared(self) -> bool:
-        return True
+        return hasattr(self, "metainfo")
 
     @property
     def size(self) -> int:
-        return self.metainfo.geometry.total_length
+        return self.metainfo.geometry.total_length if self.is_prepared else 0
 
     @property
-    def info_hash(self) -> str:
-        return self.metainfo.swarm_hash.hex()
+    def swarm_hashes(self) -> tuple[InfoHash, ...]:
+        return self.metainfo.swarm_hashes if self.is_prepared else self.magnet.swarm_hashes
 
     async def prepare(self) -> TransferRecord:
         return self._record

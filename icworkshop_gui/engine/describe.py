@@ -44,7 +44,7 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
         ref=transfer.ref,
         category=record.category,
         preview_sha256=record.preview_sha256,
-        info_hash=transfer.content.info_hash,
+        info_hash="" if not transfer.content.swarm_hashes else transfer.content.swarm_hashes[0].hex(),
         state=state,
         reason=reason,
         reason_data=_data(transfer, reason),
@@ -93,6 +93,8 @@ def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
             return TransferState.FINISHED, Reason.NONE if held is Reason.SHARING_OFF else held
         case Phase.FINISHING:
             return TransferState.VERIFYING, transfer.reason
+    if transfer.is_asking_peers:
+        return TransferState.DOWNLOADING, transfer.reason
     if transfer.record.paused:
         return TransferState.PAUSED, Reason.USER
     if transfer.phase in (Phase.LOOKING, Phase.CHECKING):

@@ -129,6 +129,7 @@ class Exchange:
             web_slots=session.web_slots,
             hall=session.hall,
             hints=hints,
+            info=meta.info,
         )
         self.swarm.start()
         self.add_peers(peers)

@@ -61,7 +61,7 @@ class Presence:
         if announce and content.trackers:
             self.announcer = TrackerAnnouncer(
                 session.tracker_world,
-                content.metainfo.swarm_hash,
+                content.swarm_hashes[0],
                 session.peer_id,
                 content.trackers,
                 session.peer_port,
@@ -78,7 +78,7 @@ class Presence:
             self.dht = DhtAnnouncer(
                 session.world,
                 session.dht,
-                content.metainfo.swarm_hash,
+                content.swarm_hashes[0],
                 session.peer_port,
                 lambda peers: on_peers(peers, PeerSource.DHT),
                 allow_private=content.allow_private,

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError, UserError, WorkshopError
-from icworkshop_gui.core.ids import PeerId, TransferId
+from icworkshop_gui.core.ids import InfoHash, PeerId, TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.api import commands as wish
 from icworkshop_gui.engine.api.events import EngineFault, Event, Listening
@@ -328,6 +328,9 @@ class Session:
     def connection_share(self) -> int:
         return self.settings.number("workshop.p2p.max_connections") - self.transfers.connections()
 
+    def by_info_hash(self, info_hash: InfoHash) -> Transfer | None:
+        return self.transfers.by_info_hash(info_hash)
+
     def rival(self, errand: Errand) -> Transfer | None:
         return self.transfers.rival(errand)
 
@@ -460,6 +463,8 @@ class Session:
                 return facts if running is None else replace(facts, running=running.id)
             case wish.AddTorrent():
                 return await self.transfers.add_torrent(command)
+            case wish.AddMagnet():
+                return await self.transfers.add_magnet(command)
             case wish.AddPeers(transfer, peers):
                 self.transfers.get(transfer).add_peers(peers)
             case wish.AddWebSeeds(transfer, urls):

@@ -29,6 +29,7 @@ from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import (
+    Conflict,
     IntegrityError,
     RegistryError,
     StorageError,
@@ -36,7 +37,7 @@ from icworkshop_gui.core.errors import (
     WorkshopError,
 )
 from icworkshop_gui.core.geometry import Geometry
-from icworkshop_gui.core.ids import TransferId
+from icworkshop_gui.core.ids import InfoHash, TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.engine.api.events import (
@@ -49,17 +50,19 @@ from icworkshop_gui.engine.api.events import (
 )
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.bandwidth import Bandwidth
-from icworkshop_gui.engine.content import Content, Opened
+from icworkshop_gui.engine.content import Content, Opened, TorrentContent
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats
 from icworkshop_gui.engine.disk_task import run_job
 from icworkshop_gui.engine.errands import Errand, Files
 from icworkshop_gui.engine.exchange import Exchange, Neighbourhood, is_http_only
+from icworkshop_gui.engine.metadata.fetch import Found, Guest, MetadataFetch
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.presence import Presence, Town
 from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS, Sharing
 from icworkshop_gui.engine.shelf import Shelf
 from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
+from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.disk import Ranked
 from icworkshop_gui.store.transfers import TransferRecord, TransferStats, with_stats
@@ -82,6 +85,8 @@ SLEEP_AFTER = 60.0
 """Seconds without a peer after which a shared package closes its files and its swarm."""
 VISITORS_MAX = 16
 """Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
+HEARD_OF_MAX = 500
+"""Peers of each source that are remembered for a swarm that is not there yet."""
 HOLDS = frozenset({Reason.LOBBY_FIRST, Reason.TIER, Reason.SLOT})
 """Others go first for a while: what is half done, and the peers, are kept, so that nothing must come again."""
 STUCK = frozenset({Reason.NO_SOURCE, Reason.DISK, Reason.HASH})
@@ -148,6 +153,8 @@ class Surroundings(Neighbourhood, Town, Protocol):
         """May anything be uploaded here and now?"""
         ...
 
+    def by_info_hash(self, info_hash: InfoHash) -> Transfer | None: ...
+
     def rival(self, errand: Errand) -> Transfer | None:
         """Who is fetching what this one needs."""
         ...
@@ -176,6 +183,13 @@ class Transfer:
         self.extra_peers: list[Endpoint] = []
         self.presence: Presence | None = None
         """How others find it; None while they must not."""
+        self._heard_of: dict[PeerSource, list[Endpoint]] = {}
+        """Peers for a swarm that is not there yet."""
+        self._meeting: MetadataFetch | None = None
+        """Peers are asked what a magnet link means."""
+        self._guests: list[Guest] = []
+        """Those of them who wait for the swarm."""
+        self._may_meet = asyncio.Event()
         self.exchange: Exchange | None = None
         """Its swarm; None while nothing runs, and while nobody comes for what is shared."""
         self._visitors: list[tuple[Stream, Handshake, bytes]] = []
@@ -241,12 +255,20 @@ class Transfer:
     @property
     def connections(self) -> int:
         """Peers here, being dialled, and waiting at the door."""
-        return len(self._visitors) + (0 if self.exchange is None else self.exchange.swarm.connections)
+        meeting = 0 if self._meeting is None else self._meeting.connections
+        here = 0 if self.exchange is None else self.exchange.swarm.connections
+        return len(self._visitors) + len(self._guests) + meeting + here
 
     @property
     def is_lively(self) -> bool:
         """Something goes on: what others see of it changes by itself."""
-        return self.exchange is not None or bool(self._visitors) or self.phase in BUSY_PHASES
+        running = self.exchange is not None or self._meeting is not None
+        return running or bool(self._visitors) or self.phase in BUSY_PHASES
+
+    @property
+    def is_asking_peers(self) -> bool:
+        """Only the hash is known, and peers are asked for the rest."""
+        return self._meeting is not None
 
     @property
     def _is_http_only(self) -> bool:
@@ -375,6 +397,8 @@ class Transfer:
 
     async def _life(self) -> None:
         try:
+            if isinstance(self.content, TorrentContent) and not self.content.is_prepared:
+                await self._meet(self.content)
             known = await self._insist(self.content.prepare, Reason.OFFLINE)
             await self._take_turn()
             if known.metainfo != self.record.metainfo:
@@ -436,6 +460,74 @@ class Transfer:
                 EngineFault(message=f"{self.content.title} stopped: a fault in the program.", detail=repr(error))
             )
             await self._fail(UserError("A fault in the program stopped this. The log has the details; try again."))
+
+    async def _meet(self, content: TorrentContent) -> None:
+        """Ask peers what the magnet link means, whenever the user and the queue let us."""
+        found: Found | None = None
+        while found is None:
+            while self.record.paused or self.verdict is not Reason.NONE:
+                self._may_meet.clear()
+                await self._may_meet.wait()
+            found = await self._ask_peers(content)
+        self._guests = found.guests  # from now on they are turned away with all others, whatever goes wrong
+        torrent = content.magnet.torrent(found.info)
+        # On a disk thread: the largest torrents that are accepted take seconds to read.
+        meta = await self._run(lambda _cancelled: Metainfo.parse(torrent))
+        if meta.info_hash is None:
+            raise UserError("This torrent is of version 2 only, which this release cannot transfer.")
+        other = self._session.by_info_hash(meta.swarm_hash)
+        if other is not None and other is not self:
+            raise Conflict(f"{meta.name} is on the list already.")
+        if meta.private:
+            await self._vanish()  # Strangers told us of these peers, or us of them.
+        elif meta.swarm_hash != content.magnet.swarm_hash:
+            guests, self._guests = self._guests, []
+            await self._vanish()  # It is announced under the other hash of the two that it has.
+            self._guests = guests
+        for source, peers in found.candidates.items():
+            self._remember(peers, source)
+        record = content.learn(torrent, meta)
+        log.info("event=metadata transfer=%s bytes=%d peers=%d", self.id, len(found.info), len(self._guests))
+        self.update(metainfo=record.metainfo, title=content.title, size=content.size)
+
+    async def _ask_peers(self, content: TorrentContent) -> Found | None:
+        """None when it must not go on."""
+        session = self._session
+        meeting = self._meeting = MetadataFetch(
+            session.world,
+            content.magnet,
+            session.peer_id,
+            dial=lambda endpoint: session.dialer.dial(endpoint, tier=self.record.tier),
+            port=session.peer_port,
+            limits=(self._down, self._up),
+        )
+        since = session.world.clock.now()
+        try:
+            meeting.result.add_done_callback(lambda _result: self._may_meet.set())
+            meeting.start()
+            meeting.add(self.extra_peers, PeerSource.MANUAL)
+            self._appear(urgent=True)
+            self._wait(Reason.METADATA)
+            while not self.record.paused and self.verdict is Reason.NONE:
+                self._may_meet.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._may_meet.wait()
+                if meeting.result.done():
+                    return meeting.result.result()
+                if meeting.peers:
+                    since = session.world.clock.now()
+                reason = Reason.METADATA
+                if session.world.clock.now() - since >= NO_SOURCE_AFTER:
+                    reason = Reason.NO_SOURCE
+                if reason is not self.reason:
+                    self._wait(reason)
+            await self._vanish()
+            return None
+        finally:
+            self._meeting = None
+            await meeting.stop()
+            self._clear_reason()
 
     async def _take_turn(self) -> None:
         """Wait while another fetches the same files: they are found here then."""
@@ -582,9 +674,20 @@ class Transfer:
             assert self.exchange is not None
             self._called = False
             self.exchange.set(fetch=fetch, share=self._may_share)
-            visitors, self._visitors = self._visitors, []
-            for stream, handshake, leftover in visitors:
-                self.exchange.swarm.accept(stream, handshake, leftover)
+            self._let_in(self.exchange.swarm)
+
+    def _let_in(self, swarm: Swarm) -> None:
+        """Those who waited at the door, and whom the magnet link has brought."""
+        guests, self._guests = self._guests, []
+        for guest in guests:
+            if not guest.gone:
+                swarm.adopt(guest.stream, guest.handshake, guest.leftover, guest.source)
+        heard_of, self._heard_of = self._heard_of, {}
+        for source, peers in heard_of.items():
+            swarm.add_candidates(peers, source)
+        visitors, self._visitors = self._visitors, []
+        for stream, handshake, leftover in visitors:
+            swarm.accept(stream, handshake, leftover)
 
     @property
     def _is_held(self) -> bool:
@@ -656,7 +759,8 @@ class Transfer:
     def _announce_stats(self) -> AnnounceStats:
         total = self.totals(self.stats())
         have = self.have
-        size = self.content.metainfo.geometry.total_length
+        # While the torrent is not known, one byte lacks at the least: a seed must not seem to be here.
+        size = self.content.metainfo.geometry.total_length if self.content.is_prepared else 1
         if have is None:
             left = 0 if self.is_complete else size
         else:
@@ -668,15 +772,29 @@ class Transfer:
         if self.exchange is not None:
             self.exchange.swarm.add_candidates(peers, source)
             return
+        if self._meeting is not None:
+            self._meeting.add(peers, source)
+            return
+        if not self.is_complete:
+            self._remember(peers, source)
+            return
         _seeds, leechers = self._look_around()
         # Of those who have everything already there is nothing to be had and nothing to be given.
         if leechers and self.is_shared:
             self._call(lambda exchange: exchange.swarm.add_candidates(peers, source))
 
+    def _remember(self, peers: Sequence[Endpoint], source: PeerSource) -> None:
+        """For the swarm that will be."""
+        known = self._heard_of.setdefault(source, [])
+        known.extend(peers[: HEARD_OF_MAX - len(known)])
+
     def welcome(self, stream: Stream, handshake: Handshake, leftover: bytes) -> bool:
         """Somebody dialled us for this. False when it must go."""
         if self.exchange is not None:
             self.exchange.swarm.accept(stream, handshake, leftover)
+            return True
+        if self._meeting is not None:
+            self._meeting.accept(stream, handshake, leftover)
             return True
         if not self.is_shared or self._stopping or len(self._visitors) >= VISITORS_MAX:
             return False
@@ -699,6 +817,7 @@ class Transfer:
 
     def adjust_soon(self) -> None:
         """After a change of pause, verdict, switch or setting."""
+        self._may_meet.set()
         if self.phase in (Phase.FETCHING, Phase.COMPLETE) and not self._stopping:
             task = asyncio.get_running_loop().create_task(self._adjust())
             task.add_done_callback(self._adjusted)
@@ -711,6 +830,10 @@ class Transfer:
 
     def _turn_away(self) -> None:
         """Those who wait at a door that stays shut."""
+        guests, self._guests = self._guests, []
+        for guest in guests:
+            guest.turn_away()
+        self._heard_of.clear()
         visitors, self._visitors = self._visitors, []
         for stream, _handshake, _leftover in visitors:
             stream.abort()
@@ -788,6 +911,8 @@ class Transfer:
         self.extra_peers.extend(peer for peer in peers if peer not in self.extra_peers)
         if self.exchange is not None:
             self.exchange.add_peers(peers)
+        elif self._meeting is not None:
+            self._meeting.add(peers, PeerSource.MANUAL)
         elif self.is_shared:
             self._call()  # it begins with all of them
 

@@ -14,7 +14,7 @@ from icworkshop_gui.core.errors import Conflict, FormatError, NotFound, StorageE
 from icworkshop_gui.core.ids import InfoHash, TransferId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
-from icworkshop_gui.engine.api.commands import AddTorrent
+from icworkshop_gui.engine.api.commands import AddMagnet, AddTorrent
 from icworkshop_gui.engine.api.events import TransferAdded
 from icworkshop_gui.engine.api.snapshots import Reason
 from icworkshop_gui.engine.content import Content, PackageContent, TorrentContent
@@ -27,6 +27,7 @@ from icworkshop_gui.engine.precedence import Fetching, Precedence, Shares
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
 from icworkshop_gui.formats.lockfile import LockFile
+from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.store.transfers import TransferRecord
 
@@ -173,8 +174,8 @@ class Transfers:
     def _index(self, transfer: Transfer) -> None:
         if transfer.ref is not None:
             self._by_ref[transfer.ref] = transfer
-        if transfer.content.is_prepared:
-            self._by_info_hash[transfer.content.metainfo.swarm_hash] = transfer
+        for info_hash in transfer.content.swarm_hashes:
+            self._by_info_hash[info_hash] = transfer
 
     # --- adding ----------------------------------------------------------------------------------
 
@@ -305,6 +306,28 @@ class Transfers:
             peers=wish.peers,
             web_seeds=wish.web_seeds,
             extra_trackers=wish.extra_trackers,
+            added_at=self._session.world.clock.wall(),
+        )
+        return await self._add(record)
+
+    async def add_magnet(self, wish: AddMagnet) -> TransferId:
+        """FormatError for what is no link; Conflict for a torrent that is running."""
+        magnet = Magnet.parse(wish.link)
+        if any(info_hash in self._by_info_hash for info_hash in magnet.swarm_hashes):
+            raise Conflict(f"{magnet.name or 'This torrent'} is on the list already.")
+        self._room_for_one_more()
+        record = TransferRecord(
+            id=self._new_id(),
+            metainfo=b"",
+            magnet=magnet.to_uri(),
+            folder=str(wish.folder),
+            title=magnet.name or str(magnet.info_hash or magnet.info_hash_v2),
+            tier=wish.tier,
+            position=self._last_position(wish.tier),
+            paused=wish.paused,
+            use_trackers=wish.use_trackers,
+            peers=tuple(dict.fromkeys((*wish.peers, *magnet.peers))),
+            web_seeds=wish.web_seeds,
             added_at=self._session.world.clock.wall(),
         )
         return await self._add(record)

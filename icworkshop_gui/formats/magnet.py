@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -12,6 +13,7 @@ from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.errors import FormatError
 from icworkshop_gui.core.ids import InfoHash, InfoHashV2
 from icworkshop_gui.formats import urls
+from icworkshop_gui.formats.bencode import encode
 from icworkshop_gui.formats.paths import safe_element
 
 MAGNET_MAX = 64 * 1024
@@ -75,6 +77,26 @@ class Magnet:
             selected=_selection(found.get("so", [])),
         )
 
+    @property
+    def swarm_hash(self) -> InfoHash:
+        """What handshake, trackers and DHT carry: the v1 hash, or the first 20 bytes of the v2 one."""
+        if self.info_hash is not None:
+            return self.info_hash
+        assert self.info_hash_v2 is not None
+        return self.info_hash_v2.truncated()
+
+    @property
+    def swarm_hashes(self) -> tuple[InfoHash, ...]:
+        """All under which peers may know it: a hybrid torrent has two."""
+        v2 = () if self.info_hash_v2 is None else (self.info_hash_v2.truncated(),)
+        return tuple(dict.fromkeys((self.swarm_hash, *v2)))
+
+    def names(self, info: bytes) -> bool:
+        """Is this the info dict, with every hash that the link has?"""
+        if self.info_hash is not None and hashlib.sha1(info).digest() != self.info_hash:
+            return False
+        return self.info_hash_v2 is None or hashlib.sha256(info).digest() == self.info_hash_v2
+
     def to_uri(self) -> str:
         """The link as text."""
         fields = []
@@ -91,6 +113,18 @@ class Magnet:
             spans = (str(r.start) if len(r) == 1 else f"{r.start}-{r.stop - 1}" for r in self.selected)
             fields.append("so=" + ",".join(spans))
         return "magnet:?" + "&".join(fields)
+
+    def torrent(self, info: bytes) -> bytes:
+        """A `.torrent` of the info dict that peers sent: with it nobody must be asked again. Not checked here."""
+        tail: dict[bytes, object] = {}
+        if self.web_seeds:
+            tail[b"url-list"] = list(self.web_seeds)
+        head: dict[bytes, object] = {}
+        if self.trackers:
+            head[b"announce"] = self.trackers[0]
+            head[b"announce-list"] = [[url] for url in self.trackers]
+        # The info dict stays as it came, byte for byte: its hash is the name of the torrent.
+        return encode(head)[:-1] + b"4:info" + info + encode(tail)[1:]
 
 
 def _topics(topics: list[str]) -> tuple[InfoHash | None, InfoHashV2 | None]:

@@ -100,7 +100,8 @@ class Metainfo:
         return _build(
             data[start:end],
             root[b"info"],
-            layers=layers or {},
+            # Left out like in a magnet link's metadata: then no piece's tree hash is known.
+            layers=layers,
             is_sorted=found.is_sorted,
             trackers=urls.tracker_tiers(_tiers(root)),
             web_seeds=urls.web_seeds(_texts(root.get(b"url-list"))),
@@ -149,6 +150,12 @@ class Metainfo:
             return self.info_hash
         assert self.info_hash_v2 is not None
         return self.info_hash_v2.truncated()
+
+    @property
+    def swarm_hashes(self) -> tuple[InfoHash, ...]:
+        """All under which peers may know it, `swarm_hash` first: a hybrid torrent has two."""
+        v2 = () if self.info_hash_v2 is None else (self.info_hash_v2.truncated(),)
+        return tuple(dict.fromkeys((self.swarm_hash, *v2)))
 
     def piece_hash(self, index: int) -> bytes:
         """The SHA-1 that piece `index` must have; IndexError outside, and for a v2-only torrent."""

@@ -233,6 +233,8 @@ def explanation(transfer: TransferSnapshot, now: float) -> Explanation | None:
             return Explanation("by you", "Resume", Remedy.RESUME)
         case Reason.OFFLINE:
             return Explanation("No connection", "", None, "continues by itself")
+        case Reason.METADATA:
+            return Explanation("asking other players for the list of files")
         case Reason.NO_SOURCE:
             sentence = "Nobody online has this, and the web server cannot be reached"
             if wait is not None and wait > 0:

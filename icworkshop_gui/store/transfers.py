@@ -52,6 +52,8 @@ class TransferRecord:
     id: TransferId
     metainfo: bytes
     """A whole .torrent file; empty while only the hash is known."""
+    magnet: str = ""
+    """The link that it came from."""
     skeleton: bytes = b""
     """Of a package; empty for a plain torrent."""
     sha256: str = ""

@@ -42,7 +42,8 @@ class Partner(ABC):
         """Share what lies complete in `folder`; returns once it does."""
 
     @abstractmethod
-    def leech(self, torrent: Path, folder: Path) -> None: ...
+    def leech(self, torrent: Path | str, folder: Path) -> None:
+        """Fetch; a text is a magnet link."""
 
     def connect(self, port: int) -> None:  # noqa: B027  # most programs have no way
         """Tell it of a peer on loopback. Where that cannot be, the tracker does it."""
@@ -86,7 +87,7 @@ class Libtorrent(Partner):
     def missing(cls) -> str:
         return "" if find_spec("libtorrent") else "libtorrent (PyPI) is not installed"
 
-    def _start(self, torrent: Path, folder: Path, *, is_seed: bool) -> None:
+    def _start(self, torrent: Path | str, folder: Path, *, is_seed: bool) -> None:
         import libtorrent as lt
 
         self._session = lt.session(
@@ -106,8 +107,11 @@ class Libtorrent(Partner):
                 "udp_tracker_token_expiry": 0,
             }
         )
-        parameters = lt.add_torrent_params()
-        parameters.ti = lt.torrent_info(str(torrent))
+        if isinstance(torrent, str):
+            parameters = lt.parse_magnet_uri(torrent)
+        else:
+            parameters = lt.add_torrent_params()
+            parameters.ti = lt.torrent_info(str(torrent))
         parameters.save_path = str(folder)
         if is_seed:
             parameters.flags |= lt.torrent_flags.seed_mode
@@ -116,7 +120,7 @@ class Libtorrent(Partner):
     def seed(self, torrent: Path, folder: Path) -> None:
         self._start(torrent, folder, is_seed=True)
 
-    def leech(self, torrent: Path, folder: Path) -> None:
+    def leech(self, torrent: Path | str, folder: Path) -> None:
         self._start(torrent, folder, is_seed=False)
 
     def connect(self, port: int) -> None:
@@ -193,7 +197,7 @@ class Aria2(_Daemon):
     name = "aria2"
     program = "aria2c"
 
-    def _start(self, torrent: Path, folder: Path, *extra: str) -> None:
+    def _start(self, torrent: Path | str, folder: Path, *extra: str) -> None:
         self._rpc_port = free_port()
         self._spawn(
             f"--dir={folder}", f"--listen-port={self.port}", "--enable-dht=false", "--enable-dht6=false",
@@ -207,7 +211,7 @@ class Aria2(_Daemon):
         self._start(torrent, folder, "--check-integrity=true")
         self.wait_complete()
 
-    def leech(self, torrent: Path, folder: Path) -> None:
+    def leech(self, torrent: Path | str, folder: Path) -> None:
         self._start(torrent, folder)
 
     def _status(self) -> list[dict[str, str]]:
@@ -230,7 +234,7 @@ class Transmission(_Daemon):
     program = "transmission-daemon"
     takes_loopback_from_tracker = False
 
-    def _start(self, torrent: Path, folder: Path) -> None:
+    def _start(self, torrent: Path | str, folder: Path) -> None:
         self._rpc_port = free_port()
         self._session_id = ""
         settings = {
@@ -267,7 +271,7 @@ class Transmission(_Daemon):
         self._call("torrent-verify", ids=[1])
         self.wait_complete()
 
-    def leech(self, torrent: Path, folder: Path) -> None:
+    def leech(self, torrent: Path | str, folder: Path) -> None:
         self._start(torrent, folder)
 
     def done(self) -> bool:
@@ -282,7 +286,7 @@ class QBittorrent(_Daemon):
     name = "qbittorrent"
     program = "qbittorrent-nox"
 
-    def _start(self, torrent: Path, folder: Path, *, is_seed: bool) -> None:
+    def _start(self, torrent: Path | str, folder: Path, *, is_seed: bool) -> None:
         self._web_port = free_port()
         config = self.work / "qBittorrent" / "config" / "qBittorrent.conf"
         config.parent.mkdir(parents=True)
@@ -302,10 +306,14 @@ class QBittorrent(_Daemon):
             f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
             for key, value in parts.items()
         )
-        body += (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="torrents"; filename="x.torrent"\r\n'
-            "Content-Type: application/x-bittorrent\r\n\r\n"
-        ).encode() + torrent.read_bytes() + f"\r\n--{boundary}--\r\n".encode()  # fmt: skip
+        if isinstance(torrent, str):
+            body += f'--{boundary}\r\nContent-Disposition: form-data; name="urls"\r\n\r\n{torrent}'.encode()
+        else:
+            body += (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="torrents"; filename="x.torrent"\r\n'
+                "Content-Type: application/x-bittorrent\r\n\r\n"
+            ).encode() + torrent.read_bytes()
+        body += f"\r\n--{boundary}--\r\n".encode()
         self._get("torrents/add", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
         self._until(self._hash)
 
@@ -329,7 +337,7 @@ class QBittorrent(_Daemon):
         self._start(torrent, folder, is_seed=True)
         self.wait_complete()
 
-    def leech(self, torrent: Path, folder: Path) -> None:
+    def leech(self, torrent: Path | str, folder: Path) -> None:
         self._start(torrent, folder, is_seed=False)
 
     def connect(self, port: int) -> None:

@@ -221,6 +221,21 @@ class AddTorrent(Command[TransferId]):
     limit_up: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMagnet(Command[TransferId]):
+    """What a magnet link names, into a plain folder; peers are asked what that is. FormatError, Conflict."""
+
+    link: str
+    folder: Path
+    tier: Tier = Tier.USER_REQUESTED
+    paused: bool = False
+    use_trackers: bool = True
+    peers: tuple[Endpoint, ...] = ()
+    """Beside those in the link."""
+    web_seeds: tuple[str, ...] = ()
+    """As in AddTorrent."""
+
+
 @dataclass(frozen=True, slots=True)
 class AddPeers(Command[None]):
     """Peers that the caller knows of."""

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     TIER = "tier"
     USER = "user"
     OFFLINE = "offline"
+    METADATA = "metadata"
+    """Of a magnet link only the hash is known: peers are asked for the list of files."""
     NO_SOURCE = "no_source"
     DISK = "disk"
     """`reason_data`: need, free (bytes), path; or only path and fault."""

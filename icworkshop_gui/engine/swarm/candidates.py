@@ -98,6 +98,14 @@ class CandidatePool:
             fresh += 1
         return fresh
 
+    def by_source(self) -> dict[PeerSource, list[Endpoint]]:
+        """All that are known, for another pool; without those that were reached in vain."""
+        found: dict[PeerSource, list[Endpoint]] = {}
+        for known in self._known.values():
+            if not known.is_dead:
+                found.setdefault(known.source, []).append(known.endpoint)
+        return found
+
     @property
     def has_idle(self) -> bool:
         """Is there anybody who is neither connected nor being dialled?"""

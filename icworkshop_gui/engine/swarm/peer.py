@@ -278,6 +278,11 @@ class Peer:
         if not self._handling:
             self._flush()
 
+    def say_at_once(self, data: bytes) -> None:
+        """Send a message that is large, so that `unsent` tells about it."""
+        if not self.gone:
+            self._stream.write([data])
+
     def send_blocks(self, chunks: list[Buffer], size: int) -> None:
         """Headers and blocks, `size` bytes of payload."""
         self.uploaded += size

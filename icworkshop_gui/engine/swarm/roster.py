@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from random import Random
 
 from icworkshop_gui.core.address import Endpoint, PeerSource
@@ -111,9 +112,21 @@ class Roster:
             stream.write([self._ours.encode()])
             stream.close()
         elif self._pool.may_accept(stream.endpoint, self._endpoints()) and self._may_enter(stream, theirs):
+            # A hybrid torrent has two hashes: the answer has the one that was asked for (BEP 52).
+            stream.write([replace(self._ours, info_hash=theirs.info_hash).encode()])
             self._welcome(stream, theirs, leftover, PeerSource.INCOMING)
         else:
             stream.abort()
+
+    def adopt(self, stream: Stream, theirs: Handshake, leftover: bytes, source: PeerSource) -> None:
+        """A connection from before there was a swarm: both sides have said their handshakes."""
+        if not self._may_enter(stream, theirs):
+            stream.abort()
+            return
+        if not stream.incoming:
+            self._pool.add([stream.endpoint], source)
+            self._pool.present(stream.endpoint)
+        self._welcome(stream, theirs, leftover, source)
 
     def enter(self, peer: Peer) -> None:
         """It is one of the peers now."""

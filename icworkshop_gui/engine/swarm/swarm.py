@@ -28,6 +28,7 @@ from icworkshop_gui.engine.swarm.choker import Choker
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.disk_jobs import DiskJobs
 from icworkshop_gui.engine.swarm.hints import Hints
+from icworkshop_gui.engine.swarm.metadata_serving import MetadataServing
 from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.peer import Peer
 from icworkshop_gui.engine.swarm.picker import PiecePicker
@@ -46,6 +47,7 @@ from icworkshop_gui.engine.swarm.webseed.gates import PeersView
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
+from icworkshop_gui.wire.peer.extensions import EXTENSIONS, ut_metadata, without
 from icworkshop_gui.wire.peer.handshake import Handshake
 from icworkshop_gui.wire.peer.messages import Extended
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
@@ -115,6 +117,7 @@ class Swarm:
         web_slots: RequestSlots | None = None,
         hall: LobbyHall | None = None,
         hints: Hints | None = None,
+        info: bytes = b"",
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
@@ -123,6 +126,7 @@ class Swarm:
         `web_slots`: requests to web servers of the whole program; None: this swarm counts for itself.
         `hall`: the lobby we are in; None: never in one.
         `hints`: what is known of pieces that are not had; those that prove wrong are taken out of it.
+        `info`: the info dict, given to those who only know its hash (BEP 9), unless the torrent is private.
         """
         self.clock = world.clock
         self.config = config or SwarmConfig()
@@ -172,6 +176,8 @@ class Swarm:
             reserved=self._reserved,
         )
         self._showing = Showing(self.tracker, self.counts, self._peers, world.rng)
+        self._metadata = MetadataServing(b"" if private else info)
+        self._extensions = EXTENSIONS if self._metadata.size else without(ut_metadata.NAME)
         self._web = WebSeeds(self, world.network, self._limit_down, world.rng, web_slots)
 
         self._running = False
@@ -235,6 +241,12 @@ class Swarm:
     def accept(self, stream: Stream, handshake: Handshake, leftover: bytes) -> None:
         """An incoming peer whose handshake was read (for our info-hash), reading paused; `leftover` came behind it."""
         self._roster.accept(self._throttled(stream), handshake, leftover)
+
+    def adopt(self, stream: Stream, handshake: Handshake, leftover: bytes, source: PeerSource) -> None:
+        """A peer whose connection is older than the swarm: it stands under our limits, both handshakes are said,
+        reading is paused; `leftover` is what it said behind its own.
+        """
+        self._roster.adopt(stream, handshake, leftover, source)
 
     @property
     def connections(self) -> int:
@@ -411,14 +423,18 @@ class Swarm:
         return ThrottledStream(stream, up=self._limit_up, down=self._limit_down, clock=self.clock)
 
     def _welcome(self, stream: Stream, theirs: Handshake, leftover: bytes, source: PeerSource) -> None:
-        wire = PeerWire.between(self._ours, theirs, self.tracker.geometry, self.clock.now())
+        """Both handshakes are said."""
+        wire = PeerWire.between(self._ours, theirs, self.tracker.geometry, self.clock.now(), self._extensions)
         peer = Peer(self, self.new_key(), stream, wire, theirs.peer_id, source)
         hello = wire.extension_handshake(
-            listen_port=self.listen_port, your_ip=peer.endpoint.host, upload_only=self.tracker.is_complete
+            listen_port=self.listen_port,
+            your_ip=peer.endpoint.host,
+            upload_only=self.tracker.is_complete,
+            metadata_size=self._metadata.size,
         ) + self._showing.welcome(peer)
         self._roster.enter(peer)
         self.picker.peers = len(self._peers)
-        peer.say(self._ours.encode() + hello if stream.incoming else hello)
+        peer.say(hello)
         peer.begin(leftover)
 
     def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None:
@@ -433,6 +449,7 @@ class Swarm:
             self.tracker.release(index, block, peer.key)
         self.tracker.end_exclusive(peer.key)
         self._serving.forget(peer)
+        self._metadata.forget(peer)
         self._showing.forget(peer)
         if self._running:
             self.blocks_released()
@@ -446,7 +463,9 @@ class Swarm:
         self._reserved.greeted(peer)
 
     def heard(self, peer: Peer, event: Extended) -> None:
-        if self._reserved.heard(peer, event):
+        if event.name == ut_metadata.NAME:
+            self._metadata.heard(peer, event, self.clock.now())
+        elif self._reserved.heard(peer, event):
             self.interest_changed()
 
     # --- asking -------------------------------------------------------------------------------
@@ -590,6 +609,7 @@ class Swarm:
         return self._sharing and not self._read_error and not self._limit_up.shut
 
     def has_requests(self, peer: Peer) -> None:
+        self._metadata.pump(peer)
         if self._showing.is_super_seeding:
             self._showing.asked(peer)
         self._serving.serve(peer)

@@ -149,13 +149,21 @@ class PeerWire:
         }
 
     @classmethod
-    def between(cls, ours: Handshake, theirs: Handshake, geometry: Geometry, now: float) -> PeerWire:
+    def between(
+        cls,
+        ours: Handshake,
+        theirs: Handshake,
+        geometry: Geometry,
+        now: float,
+        extensions: Mapping[str, int] = EXTENSIONS,
+    ) -> PeerWire:
         """With the features that both handshakes announce."""
         return cls(
             geometry,
             fast=ours.supports_fast and theirs.supports_fast,
             extended=ours.supports_extended and theirs.supports_extended,
             now=now,
+            extensions=extensions,
         )
 
     # Receiving

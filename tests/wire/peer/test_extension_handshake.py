@@ -23,17 +23,13 @@ from icworkshop_gui.wire.peer.extensions.handshake import (
 def test_ours_says_who_we_are_and_what_we_can_do() -> None:
     fields = bencode.decode(encode(EXTENSIONS, listen_port=19711, your_ip="10.0.0.7", upload_only=True))
     assert fields == {
-        b"m": {b"ic_auth": 1, b"ic_priority": 2},
+        b"m": {b"ic_auth": 1, b"ic_priority": 2, b"ut_metadata": 3},
         b"p": 19711,
         b"reqq": 2000,
         b"upload_only": 1,
         b"v": f"Iron Curtain Workshop {__version__}".encode(),
         b"yourip": bytes([10, 0, 0, 7]),
     }
-
-
-def test_no_extension_is_announced_that_is_not_built() -> None:
-    assert "ut_metadata" not in EXTENSIONS
 
 
 def test_what_libtorrent_sends_is_understood() -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from icworkshop_gui.wire.peer.extensions import ic_auth, ic_priority
+from icworkshop_gui.wire.peer.extensions import ic_auth, ic_priority, ut_metadata
 
-EXTENSIONS: Mapping[str, int] = MappingProxyType({ic_auth.NAME: 1, ic_priority.NAME: 2})
+EXTENSIONS: Mapping[str, int] = MappingProxyType({ic_auth.NAME: 1, ic_priority.NAME: 2, ut_metadata.NAME: 3})
 """What we announce: name -> the number under which peers send it to us, 1..255."""
+
+
+def without(*names: str) -> Mapping[str, int]:
+    """All but these."""
+    return {name: number for name, number in EXTENSIONS.items() if name not in names}
