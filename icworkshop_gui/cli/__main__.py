@@ -18,7 +18,17 @@ from icworkshop_gui import __version__
 from icworkshop_gui.cli import torrent
 from icworkshop_gui.cli.engine import Interrupted
 from icworkshop_gui.cli.output import Output
-from icworkshop_gui.core.errors import Conflict, IntegrityError, NotFound, StorageError, StorageFault, WorkshopError
+from icworkshop_gui.core.errors import (
+    DISTRUST,
+    Conflict,
+    IntegrityError,
+    NotFound,
+    RegistryError,
+    StorageError,
+    StorageFault,
+    WorkshopError,
+)
+from icworkshop_gui.registry.source import parse_address
 
 EXIT_FAILED, EXIT_NOT_FOUND, EXIT_CONFLICT, EXIT_INTEGRITY, EXIT_INTERRUPTED = 1, 3, 4, 5, 130
 
@@ -40,16 +50,31 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     common.add_argument("--data-dir", metavar="DIR", help="instead of the usual place")
     common.add_argument("--verbose", action="store_true", help="log what happens")
     sourced = argparse.ArgumentParser(add_help=False)
-    sourced.add_argument("--source", action="append", default=[], metavar="URL", help="a Workshop server; may repeat")
+    sourced.add_argument(
+        "--source",
+        type=_source,
+        action="append",
+        default=[],
+        metavar="URL|FOLDER",
+        help="a Workshop server, an index, or a folder of packages, before the configured ones; may repeat",
+    )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     if verb != "torrent":
-        from icworkshop_gui.cli import packages, publish, subscriptions
+        from icworkshop_gui.cli import packages, publish, sources, subscriptions
 
         packages.add_arguments(verbs, [common, sourced])
+        sources.add_arguments(verbs, [common])
         subscriptions.add_arguments(verbs, [common, sourced])
         publish.add_arguments(verbs, [common, sourced])
     torrent.add_arguments(verbs, [common])
     return top
+
+
+def _source(text: str) -> str:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,6 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         code, message = EXIT_CONFLICT, str(error)
     except IntegrityError as error:
         code, message = EXIT_INTEGRITY, str(error)
+    except RegistryError as error:
+        code, message = EXIT_INTEGRITY if error.code in DISTRUST else EXIT_FAILED, str(error)
     except StorageError as error:
         message = f"{error.path}: {_STORAGE[error.fault]}" if error.path else _STORAGE[error.fault]
     except WorkshopError as error:

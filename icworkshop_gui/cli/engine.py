@@ -127,10 +127,17 @@ def shell(
     listen: bool = True,
     active: bool = True,
     listen_host: str | None = None,
+    memory: Path | None = None,
 ) -> Iterator[Shell]:
     """An engine that is stopped in order, whatever ends the command."""
     host = EngineHost(
-        data_dir=data_dir, sources=sources, settings=settings, listen=listen, active=active, listen_host=listen_host
+        data_dir=data_dir,
+        sources=sources,
+        settings=settings,
+        listen=listen,
+        active=active,
+        listen_host=listen_host,
+        memory=memory,
     ).start()
     try:
         opened = Shell(host, output, active=active)

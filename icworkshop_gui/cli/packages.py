@@ -89,10 +89,11 @@ def engine(arguments: argparse.Namespace, output: Output, *, listen: bool = Fals
 def catalog(arguments: argparse.Namespace, output: Output) -> Iterator[Shell]:
     """An engine that only asks the sources. It has a folder of its own, so that it works beside the desktop
     program, and does not go on with downloads that nobody asked it for."""
-    sources = arguments.source or Settings(data_dir(arguments.data_dir) / "settings.toml").sources
+    data = data_dir(arguments.data_dir)
+    sources = (*arguments.source, *Settings(data / "settings.toml").sources)
     with (
         tempfile.TemporaryDirectory(prefix="icworkshop-look-") as folder,
-        shell(output, Path(folder), sources=sources, listen=False) as opened,
+        shell(output, Path(folder), sources=sources, listen=False, memory=data / "workshop") as opened,
     ):
         yield opened
 

@@ -66,8 +66,13 @@ class StorageError(WorkshopError):
         self.detail = detail
 
 
+DISTRUST = frozenset({"contradiction", "frozen", "from_the_future", "lied", "rolled_back"})
+"""Codes of a RegistryError that says: the source answered, and cannot be believed."""
+
+
 class RegistryError(WorkshopError):
-    """The Workshop server refused or is out of reach. `code` as in the REST error body, or "unreachable"."""
+    """The Workshop server refused or is out of reach. `code` as in the REST error body, "unreachable", or one of
+    `DISTRUST`."""
 
     def __init__(self, code: str, message: str, *, retry_after: float | None = None, untrusted_text: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,9 @@
-"""One catalog over every configured Workshop server; a server that fails costs only its own rows."""
+"""One catalog over every configured source; a source that fails costs only its own rows.
+
+Which source a package comes from is never a matter of luck: the first in order that has it. One before it that does not
+answer, or cannot be believed, ends the search, since it may have another package of this name: whoever can silence a
+source must not be able to put a package of the same name in its place (ic-workshop.md §3.7, "Multi-source").
+"""
 
 from __future__ import annotations
 
@@ -16,13 +21,16 @@ from icworkshop_gui.core.catalog import (
     PackageId,
     PackageRef,
     PackageSummary,
+    Release,
     SearchPage,
     SearchQuery,
     Sort,
 )
-from icworkshop_gui.core.errors import IntegrityError, NotFound, RegistryError, UserError
+from icworkshop_gui.core.errors import DISTRUST, IntegrityError, NotFound, RegistryError, UserError
 from icworkshop_gui.engine.api.snapshots import Connection, SourceState
-from icworkshop_gui.registry.client import RegistryClient
+from icworkshop_gui.registry.freshness import judge_releases
+from icworkshop_gui.registry.seen import Seen
+from icworkshop_gui.registry.source import Source, display_address
 
 log = logging.getLogger("icw.catalog")
 R = TypeVar("R")
@@ -35,9 +43,11 @@ NO_SOURCE = "No Workshop server is set up. Add one under Settings, Sources."
 class Catalog:
     """The sources in order of importance, and what each said last."""
 
-    def __init__(self, make_client: Callable[[str], RegistryClient]) -> None:
-        self._make_client = make_client
-        self._clients: dict[str, RegistryClient] = {}
+    def __init__(self, open_source: Callable[[str], Source], seen: Seen | None = None) -> None:
+        """`open_source` raises ValueError for what is no address."""
+        self._open_source = open_source
+        self._seen = Seen(None) if seen is None else seen
+        self._sources: dict[str, Source] = {}
         self._states: dict[str, SourceState] = {}
 
     @property
@@ -54,26 +64,36 @@ class Catalog:
         return Connection.STARTING if starting else Connection.OFFLINE
 
     def add(self, url: str) -> None:
-        if url not in self._clients:
-            self._clients[url] = self._make_client(url)
+        if url not in self._sources:
+            self._sources[url] = self._open_source(url)
             self._states[url] = SourceState(url=url)
 
     def remove(self, url: str) -> None:
-        self._clients.pop(url, None)
+        """What it said before is forgotten."""
+        self._sources.pop(url, None)
         self._states.pop(url, None)
+        self._seen.forget(url)
 
-    def client(self, url: str) -> RegistryClient:
-        """Also of a source that is not (any more) searched: what was begun there goes on. ValueError for no URL."""
-        return self._clients.get(url) or self._make_client(url)
+    def move(self, url: str, position: int) -> None:
+        """To this place, 0 being the most important. NotFound."""
+        if url not in self._sources:
+            raise NotFound(f"{display_address(url)} is not one of your sources.")
+        order = [other for other in self._sources if other != url]
+        order.insert(max(0, min(position, len(order))), url)
+        self._sources = {other: self._sources[other] for other in order}
+        self._states = {other: self._states[other] for other in order}
+
+    def source(self, url: str) -> Source:
+        """Also one that is not (any more) searched: what was begun there goes on. ValueError for no address."""
+        return self._sources.get(url) or self._open_source(url)
 
     async def check(self, url: str) -> str:
-        """Ask a server who it is; its name. RegistryError when it is none or does not answer."""
-        client = self._clients.get(url) or self._make_client(url)
-        return (await client.server()).name
+        """Ask a source who it is; its name. RegistryError when it is none or does not answer."""
+        return (await self.source(url).server()).name
 
     async def refresh(self) -> None:
         """Ask every server whether it is there."""
-        await asyncio.gather(*(self._refresh_one(url) for url in tuple(self._clients)))
+        await asyncio.gather(*(self._refresh_one(url) for url in tuple(self._sources)))
 
     async def _refresh_one(self, url: str) -> None:
         try:
@@ -90,23 +110,24 @@ class Catalog:
         if error is None:
             self._states[url] = SourceState(url=url, name=name or old.name, ok=True)
         else:
-            self._states[url] = SourceState(url=url, name=old.name, message=error.message)
+            lies = error.code in DISTRUST
+            self._states[url] = SourceState(url=url, name=old.name, message=error.message, distrusted=lies)
 
     async def search(self, query: SearchQuery) -> SearchPage:
         """One page of all sources; rows of an earlier source hide the same package of a later one."""
         cursors = _read_cursor(query.cursor)
-        asked = [url for url in self._clients if cursors is None or url in cursors]
-        if not self._clients:
+        asked = [url for url in self._sources if cursors is None or url in cursors]
+        if not self._sources:
             raise UserError(NO_SOURCE)
 
         async def ask(url: str) -> SearchPage:
             cursor = "" if cursors is None else cursors[url]
-            return await self._clients[url].search(replace(query, cursor=cursor))
+            return await self._sources[url].search(replace(query, cursor=cursor))
 
         pages = await self._gather(asked, ask)
         if not pages:
             raise self._worst()
-        if len(pages) == 1 and len(self._clients) == 1:
+        if len(pages) == 1 and len(self._sources) == 1:
             ((url, page),) = pages.items()
             return _page(page.items, [page], {url: page.next_cursor})
         items = _merge(query, [page.items for page in pages.values()])
@@ -115,64 +136,100 @@ class Catalog:
     async def package(self, package: PackageId, version: str = "", *, files: bool = False) -> tuple[PackageDetail, str]:
         """The page of a package and the source it comes from; with the list of its files, which is most of it, on wish.
 
+        From the first source that has it. RegistryError when one before it does not answer or cannot be believed;
         NotFound when no source has it.
         """
-        if not self._clients:
+        if not self._sources:
             raise UserError(NO_SOURCE)
-        missing = 0
-        for url, client in tuple(self._clients.items()):
+        for url in tuple(self._sources):
             try:
-                detail = await client.package(package, version, files=files)
-            except NotFound:
-                missing += 1
-                self._note(url, None)
-            except RegistryError as error:
-                self._note(url, error)
-            else:
-                self._note(url, None)
-                return detail, url
-        if missing:
-            what = f"{package}@{version}" if version else str(package)
-            raise NotFound(f"{what} is not in the Workshop. Check the spelling, or search for it.")
-        raise self._worst()
-
-    async def package_in_order(self, package: PackageId) -> tuple[PackageDetail, str]:
-        """From the first source that has it; RegistryError when one before it does not answer, since that one may
-        have another package of this name.
-        """
-        if not self._clients:
-            raise UserError(NO_SOURCE)
-        for url in tuple(self._clients):
-            try:
-                return await self.package_at(url, package), url
+                return await self._ask(url, package, version, files=files), url
             except NotFound:
                 continue
             except RegistryError as error:
-                name = self._states[url].name or url if url in self._states else url
-                raise RegistryError(
-                    error.code,
-                    f"{name} does not answer, and comes before the other Workshop servers. {package} is not taken from "
-                    "another one meanwhile: it might be another package of the same name. Try again later, or remove "
-                    "that server under Settings, Sources.",
-                ) from error
-        raise NotFound(f"{package} is not in the Workshop. Check the spelling, or search for it.")
+                if len(self._sources) == 1:
+                    raise
+                is_last = url == tuple(self._sources)[-1]
+                why = error.message if error.code in DISTRUST else f"{self.name_of(url)} does not answer"
+                if is_last:
+                    why = f"{why.rstrip('.')}. None of your other sources has {package}."
+                else:
+                    why = (
+                        f"{why.rstrip('.')}. It comes before your other sources, so {package} is not taken from one of "
+                        "them meanwhile: it might be another package of the same name. Try again later, or change your "
+                        "sources (Settings, Sources, or `icworkshop source`)."
+                    )
+                raise RegistryError(error.code, why) from error
+        what = f"{package}@{version}" if version else str(package)
+        raise NotFound(f"{what} is not in the Workshop. Check the spelling, or search for it.")
+
+    async def package_in_order(self, package: PackageId) -> tuple[PackageDetail, str]:
+        """As `package`, the newest and without files."""
+        return await self.package(package)
 
     async def package_at(self, source: str, package: PackageId) -> PackageDetail:
         """From this source and no other; NotFound, RegistryError."""
+        return await self._ask(source, package, "", files=False)
+
+    async def _ask(self, url: str, package: PackageId, version: str, *, files: bool) -> PackageDetail:
+        """What a source says, held against what it said before."""
+        source = self.source(url)
         try:
-            detail = await self.client(source).package(package, files=False)
+            detail = await source.package(package, version, files=files)
+            if not detail.stale:
+                await asyncio.to_thread(self._hold_to_its_word, source, detail)
         except NotFound:
-            self._note(source, None)
+            self._note(url, None)
             raise
         except RegistryError as error:
-            self._note(source, error)
+            self._note(url, error)
             raise
-        self._note(source, None)
+        if not detail.stale:
+            self._note(url, None)
         return detail
+
+    def _hold_to_its_word(self, source: Source, detail: PackageDetail) -> None:
+        package = detail.release.ref.package
+        shown = [(r.ref.version, r.sha256) for r in (*detail.versions, detail.release) if r.ref.package == package]
+        seen = self._seen.releases(source.address, package)
+        judge_releases(self.name_of(source.address), str(package), seen, shown, keeps_all=source.keeps_all)
+        fresh = [(version, sha256) for version, sha256 in shown if version not in seen]
+        if fresh:
+            self._seen.remember_releases(source.address, package, fresh)
+
+    def name_of(self, url: str) -> str:
+        """For people."""
+        state = self._states.get(url)
+        return (state.name if state is not None else "") or display_address(url)
+
+    async def agree(self, chosen: Iterable[tuple[Release, str]]) -> None:
+        """Before these are installed, each from its source: does another source have other content under the same name
+        and version? RegistryError says which two, since one of them must be wrong.
+        """
+        await asyncio.gather(*(self._agree(release, source) for release, source in chosen))
+
+    async def _agree(self, release: Release, source: str) -> None:
+        for url in tuple(self._sources):
+            state = self._states.get(url)
+            if url == source or (state is not None and state.message):
+                continue  # what does not answer has no say
+            try:
+                detail = await self._ask(url, release.ref.package, "", files=False)
+            except (NotFound, RegistryError):
+                continue
+            for other in (*detail.versions, detail.release):
+                if other.ref == release.ref and other.sha256 != release.sha256:
+                    raise RegistryError(
+                        "contradiction",
+                        f"Two of your sources have different content for {release.ref}: {self.name_of(source)} "
+                        f"({release.sha256[:12]}…) and {self.name_of(url)} ({other.sha256[:12]}…). One of them is not "
+                        "to be trusted, so nothing was installed. Remove that one (Settings, Sources, or `icworkshop "
+                        "source remove`), or install from a lock file, which names its sources.",
+                    )
 
     async def release_at(self, source: str, ref: PackageRef) -> PackageDetail:
         """From this source and no other. NotFound, RegistryError."""
-        return await self.client(source).package(ref.package, ref.version)
+        return await self._ask(source, ref.package, ref.version, files=True)
 
     async def files(self, source: str, ref: PackageRef) -> tuple[FileEntry, ...]:
         """Of one release, from this source. NotFound, RegistryError."""
@@ -180,9 +237,9 @@ class Catalog:
 
     async def preview(self, package: PackageId, version: str, sha256: str) -> bytes:
         """The picture; NotFound when no source has it."""
-        for client in tuple(self._clients.values()):
+        for source in tuple(self._sources.values()):
             try:
-                return await client.preview(_ref(package, version), sha256)
+                return await source.preview(_ref(package, version), sha256)
             except (RegistryError, NotFound, IntegrityError) as error:
                 log.debug("event=no-preview package=%s: %s", package, error)
         raise NotFound(f"No picture of {package} can be had.")

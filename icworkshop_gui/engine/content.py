@@ -6,18 +6,19 @@ they run on the disk pool.
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import ipaddress
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
-from icworkshop_gui.core.errors import IntegrityError, WorkshopError
+from icworkshop_gui.core.errors import FormatError, IntegrityError, RegistryError, WorkshopError
 from icworkshop_gui.core.ids import BlobId, InfoHash
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.errands import FILE_MIN, Files
@@ -25,19 +26,29 @@ from icworkshop_gui.engine.searches import Searches
 from icworkshop_gui.engine.swarm.hints import Hints, bytes_needed, hints_of
 from icworkshop_gui.engine.swarm.webseed.places import SeedKind, WebSeedUrl
 from icworkshop_gui.formats.chunks import Coarse, Outline, read_fine, spans_of
+from icworkshop_gui.formats.icpkg import PackageContents
 from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.formats.package_torrent import hash_package
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
+from icworkshop_gui.formats.slice import FileSlice
+from icworkshop_gui.registry.promises import in_words, promise_of
+from icworkshop_gui.registry.source import Offer, folder_of, web_base
 from icworkshop_gui.store.disk import Disk
+from icworkshop_gui.store.durable import disk_errors
+from icworkshop_gui.store.hashing import Cancelled, no_progress
 from icworkshop_gui.store.layout import layout_of_package, layout_of_torrent, whole_pieces
 from icworkshop_gui.store.layout_storage import LayoutContradicted, LayoutStorage
 from icworkshop_gui.store.resume import ResumeJournal
 from icworkshop_gui.store.reuse import Copy, ReuseSearch, known_ranges
-from icworkshop_gui.store.staging import PackageDownload, is_begun, plan_reuse
+from icworkshop_gui.store.staging import PackageDownload, discard_folder, is_begun, plan_reuse
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.store.store import Store
 from icworkshop_gui.store.transfers import TransferRecord
 from icworkshop_gui.store.verifier import recheck as read_again
+
+ARRIVED = "arrived.icpkg"
+"""In a staging folder: a package that was fetched whole, because nobody named a torrent of it."""
 
 log = logging.getLogger("icw.transfer")
 
@@ -45,6 +56,12 @@ Progress = Callable[[int], None]
 """Told the bytes read so far, from a disk thread."""
 Cancel = Callable[[], bool]
 Job = Callable[[Cancel], None]
+
+
+class Fetch(Protocol):
+    """Fetches a package whole, over HTTP, into a file. RegistryError, StorageError."""
+
+    async def __call__(self, places: Sequence[WebSeedUrl], path: Path, size: int, /) -> None: ...
 
 
 class Run(Protocol):
@@ -122,7 +139,7 @@ class Content(Protocol):
         """Under which peers know it, ours first; none while unknown."""
         ...
 
-    async def prepare(self) -> TransferRecord:
+    async def prepare(self, run: Run, fetch: Fetch | None = None, *, progress: Progress) -> TransferRecord:
         """Learn what there is to fetch; the record that remembers it. RegistryError, FormatError, IntegrityError."""
         ...
 
@@ -167,7 +184,7 @@ class PackageContent:
         self.title = record.title or str(record.ref)
         self.trackers: tuple[tuple[str, ...], ...] = ()
         self.web_seeds: tuple[WebSeedUrl, ...] = ()
-        self.allow_private = is_local_url(record.source)
+        self.allow_private = folder_of(record.source) is None and is_local_url(web_base(record.source))
         self._store = store
         self._record = record
         self._catalog = catalog
@@ -183,17 +200,20 @@ class PackageContent:
         self.trackers = self.metainfo.trackers
         # First the server that named the package, which the user configured; then what its torrent lists, which must
         # be on the open Internet: on this network a torrent has no say.
-        ours = self._catalog.client(self._record.source).package_url(self.ref)
-        mirrors = [url for url in self.metainfo.web_seeds if url != ours and not is_local_url(url)]
+        self.trackers += tuple((url,) for url in self._record.extra_trackers)
+        url = self._catalog.source(self._record.source).package_url(self.ref)
+        ours = [url] if url else [*self._record.web_seeds]
+        mirrors = [url for url in self.metainfo.web_seeds if url not in ours and not is_local_url(url)]
         self.web_seeds = (
-            WebSeedUrl(ours, allow_private=self.allow_private),
+            *(WebSeedUrl(url, allow_private=self.allow_private) for url in ours),
             *(WebSeedUrl(url) for url in mirrors),
         )
 
     @property
     def in_dht(self) -> bool:
         # What a server of this house has is no business of strangers, and they could not fetch the rest.
-        return not self.metainfo.private and not self.allow_private
+        is_near = folder_of(self._record.source) is not None or self.allow_private
+        return not self.metainfo.private and not is_near
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
         """Its servers are configured."""
@@ -210,21 +230,101 @@ class PackageContent:
     def swarm_hashes(self) -> tuple[InfoHash, ...]:
         return self.metainfo.swarm_hashes if self.is_prepared else ()
 
-    async def prepare(self) -> TransferRecord:
-        """Torrent and skeleton from the registry, checked against what the catalog said."""
+    async def prepare(
+        self, run: Run, fetch: Fetch | None = None, *, progress: Progress = no_progress
+    ) -> TransferRecord:
+        """Torrent and skeleton, checked against what the catalog said: as the source names them, or made of the
+        package's own bytes, which are here or fetched to be.
+        """
         if self.is_prepared:
             return self._record
-        client = self._catalog.client(self._record.source)
-        torrent = await client.torrent(self.ref)
-        skeleton = await client.skeleton(self.ref)
-        await asyncio.wrap_future(self._disk.submit(self._accept, torrent, skeleton))
+        offer = await self._offer()
+        self._record = replace(
+            self._record,
+            size=self._record.size or offer.size,
+            web_seeds=offer.urls,
+            extra_trackers=offer.trackers,
+            manifest_sha256=offer.manifest_sha256,
+        )
+        if offer.torrent:
+            await run(lambda _cancelled: self._accept(offer.torrent, offer.skeleton))
+            return self._record
+        file, offset = offer.file, self._record.local_offset
+        if file is None:
+            if fetch is None:
+                raise RegistryError("not_offered", f"{self.ref} must be fetched whole.")
+            file = self._store.staging_folder(self._record.id) / ARRIVED
+            await fetch([WebSeedUrl(url, allow_private=self.allow_private) for url in offer.urls], file, self.size)
+        try:
+            await run(lambda cancelled: self._accept_file(file, offset, offer.info_hash, progress, cancelled))
+        except IntegrityError:
+            if offer.file is None:
+                await run(lambda _cancelled: discard_folder(self._store.staging_folder(self._record.id)))
+            raise
         return self._record
+
+    async def _offer(self) -> Offer:
+        if self._record.local:
+            return Offer(file=Path(self._record.local))
+        return await self._catalog.source(self._record.source).offer(self.ref)
+
+    async def cost(self, run: Run) -> tuple[int, int]:
+        """Bytes that an installation would fetch now, and those that are here. NotFound, RegistryError."""
+        if not self.is_prepared:
+            offer = await self._offer()
+            if offer.file is not None:
+                return 0, self.size
+            if not offer.torrent:
+                return self.size or offer.size, 0
+            await self.prepare(run)
+        return await self.measure(run)
+
+    def _accept_file(self, path: Path, offset: int, info_hash: str, progress: Progress, cancelled: Cancel) -> None:
+        """Blocks: the package lies in this file. IntegrityError when it is another one."""
+
+        def note(done: int) -> None:
+            if cancelled():
+                raise Cancelled
+            progress(done)
+
+        size = self._record.size
+        with disk_errors(), open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size < offset + size or (
+                not offset and os.fstat(file.fileno()).st_size != size
+            ):
+                raise IntegrityError(
+                    f"{path.name} is not as long as the {size} bytes that {self.ref} has by its source."
+                )
+            package = cast("BinaryIO", FileSlice(file, offset, size))
+            try:
+                hashed = hash_package(package, self.ref, size, note)
+                if hashed.sha256.hex() != self._record.sha256:
+                    raise IntegrityError(
+                        f"What was found for {self.ref} is not what its source promises: its SHA-256 is "
+                        f"{hashed.sha256.hex()[:12]}… and not {self._record.sha256[:12]}…. Nothing of it was installed."
+                    )
+                skeleton = Skeleton.from_package(package)
+            except FormatError as error:
+                raise IntegrityError(f"What was found for {self.ref} is no package: {error}") from error
+        self._learn(hashed.torrent)
+        if info_hash and self.metainfo.swarm_hash.hex() != info_hash:
+            raise IntegrityError(
+                f"The source of {self.ref} names the torrent of something else ({info_hash[:12]}…)."
+                " Nothing was installed."
+            )
+        self._record = replace(
+            self._record, metainfo=hashed.torrent, skeleton=skeleton.encode(), local=str(path), local_offset=offset
+        )
 
     def _accept(self, torrent: bytes, skeleton: bytes) -> None:
         """Blocks: the largest torrents take seconds to read."""
         meta = Metainfo.parse(torrent)
         if meta.info_hash is None or not meta.is_single_file or meta.geometry.total_length != self._record.size:
             raise IntegrityError(f"The torrent of {self.ref} does not describe the package that the catalog names.")
+        if not skeleton:
+            # Without one the package is fetched as one file, and kept so.
+            whole = FileSegment("", BlobId.from_hex(self._record.sha256), self._record.size)
+            skeleton = Skeleton.of([whole]).encode()
         if Skeleton.decode(skeleton).total_length != self._record.size:
             raise IntegrityError(f"The file list of {self.ref} does not fit the package that the catalog names.")
         self._learn(torrent)
@@ -265,8 +365,8 @@ class PackageContent:
         await run(begin)
         if search is None:
             return ()
-        client = self._catalog.client(self._record.source)
-        raw = await client.chunks(self.ref)
+        source = self._catalog.source(self._record.source)
+        raw = await source.chunks(self.ref)
         missing: list[Coarse] = []
 
         def coarse(cancelled: Cancel) -> None:
@@ -275,7 +375,7 @@ class PackageContent:
 
         await run(coarse)
         if missing:
-            fine_raw = await client.fine_chunks(self.ref, spans_of(missing))
+            fine_raw = await source.fine_chunks(self.ref, spans_of(missing))
 
             def fine(cancelled: Cancel) -> None:
                 search.find_fine(zip(missing, read_fine(fine_raw, missing), strict=True), progress, cancelled)
@@ -330,6 +430,10 @@ class PackageContent:
         journal, have, suspect = download.open_journal()
         geometry = self.metainfo.geometry
         known = download.reuse(have, progress=progress, cancel=cancelled)
+        filled = self._bytes_are_here() and (recheck or not have.is_full)
+        if filled:
+            download.fill(Path(record.local), record.local_offset, progress=progress, cancel=cancelled)
+            known = [(0, geometry.total_length)]
         here = set(whole_pieces(known, geometry))
         # What the store has already, and what a power cut left in doubt, is read and hashed before it counts.
         doubtful = sorted({*suspect, *here} - set(have))
@@ -348,9 +452,18 @@ class PackageContent:
         journal.record(found)
         for index in found:
             have.add(index)
+        if filled and not have.is_full and not self.web_seeds:
+            raise IntegrityError(f"{record.local} has changed since it was looked at. Nothing of it was installed.")
         hints = hints_of(geometry, known)
         hints = {index: hint for index, hint in hints.items() if index not in have}
-        return Opened(storage=download.storage, have=have, journal=journal, reused=download.reused, hints=hints)
+        here_already = geometry.total_length if filled and not record.web_seeds else download.reused
+        return Opened(storage=download.storage, have=have, journal=journal, reused=here_already, hints=hints)
+
+    def _bytes_are_here(self) -> bool:
+        """Blocks for a moment. A file that was fetched for this goes when it has served; the player's own may only be
+        out of reach, and without it there is nothing: so it is waited for.
+        """
+        return bool(self._record.local) and (not self.web_seeds or Path(self._record.local).is_file())
 
     def _open_installed(self, *, recheck: bool, progress: Progress, cancelled: Cancel) -> Opened:
         """From the blobs. They are verified again by themselves where a file changed behind our back."""
@@ -376,12 +489,25 @@ class PackageContent:
                 "preview": self._record.preview_sha256,
                 "source": self._record.source,
             }
-            self._download.finish(facts=facts, progress=progress, cancel=cancelled)
+            self._download.finish(facts=facts, expect=self._hold_to_promise, progress=progress, cancel=cancelled)
         if self._record.staged:
             return self._store.packages.folder(self.ref)
         folder = self._store.paths.install / self.ref.folder_name
         self._store.installs.install(self.ref, folder, progress=progress, cancel=cancelled)
         return folder
+
+    def _hold_to_promise(self, contents: PackageContents) -> None:
+        """What the source said of it, and what was planned by that, must be what it says itself."""
+        promised, own = self._record.promised, promise_of(contents.manifest.dependencies)
+        if promised is not None and promised != own:
+            raise RegistryError(
+                "lied",
+                f"The source says that {self.ref} needs {in_words(promised)}, but the package itself names "
+                f"{in_words(own)}. Nothing of it was installed.",
+            )
+        stated = self._record.manifest_sha256
+        if stated and hashlib.sha256(contents.raw_manifest).hexdigest() != stated:
+            raise RegistryError("lied", f"The manifest inside {self.ref} is not the one that its source names.")
 
     def _is_whole(self) -> bool:
         """In the store, with every blob, as far as is known."""
@@ -474,7 +600,7 @@ class TorrentContent:
     def swarm_hashes(self) -> tuple[InfoHash, ...]:
         return self.metainfo.swarm_hashes if self.is_prepared else self.magnet.swarm_hashes
 
-    async def prepare(self) -> TransferRecord:
+    async def prepare(self, run: Run, fetch: Fetch | None = None, *, progress: Progress) -> TransferRecord:
         return self._record
 
     def errand(self) -> tuple[Files, bool]:

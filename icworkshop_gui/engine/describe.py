@@ -30,13 +30,16 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
     state, reason = _state(transfer)
     if transfer.is_complete and (have is None or not record.seed_only):
         done = size
+    elif transfer.whole is not None:
+        done = min(size, transfer.whole.done)
     elif state is TransferState.CHECKING:
         done = min(size, transfer.progress)
     else:
         done = 0 if have is None else min(size, bytes_of(transfer.content.metainfo.geometry, have))
     eta = None
-    if state is TransferState.DOWNLOADING and stats.rate_down > 0:
-        eta = (size - done) / stats.rate_down
+    rate_down = stats.rate_down if transfer.whole is None else round(transfer.whole.speed)
+    if state is TransferState.DOWNLOADING and rate_down > 0:
+        eta = (size - done) / rate_down
         eta = eta if eta <= ETA_MAX else None
     return TransferSnapshot(
         id=transfer.id,
@@ -58,7 +61,7 @@ def describe_transfer(transfer: Transfer) -> TransferSnapshot:
         from_http=total.from_http,
         uploaded=total.uploaded,
         wasted=total.wasted,
-        rate_down=stats.rate_down,
+        rate_down=rate_down,
         rate_up=stats.rate_up,
         eta=eta,
         peers=stats.peers,
@@ -101,7 +104,7 @@ def _state(transfer: Transfer) -> tuple[TransferState, Reason]:
         return TransferState.CHECKING, transfer.reason
     if transfer.verdict is not Reason.NONE:
         return TransferState.QUEUED, transfer.verdict
-    if transfer.phase is Phase.PREPARING:
+    if transfer.phase is Phase.PREPARING and transfer.whole is None:
         return TransferState.QUEUED, transfer.reason
     return TransferState.DOWNLOADING, transfer.reason
 

@@ -63,9 +63,11 @@ class EngineHost:
         listen_host: str | None = None,
         listen: bool = True,
         active: bool = True,
+        memory: Path | None = None,
         stands_back: bool = False,
     ) -> None:
-        """`active` False: transfers are known but none runs. `stands_back`: a window runs in this program, and goes
+        """`active` False: transfers are known but none runs. `memory`: where it is remembered what sources said, when
+        not in `data_dir`. `stands_back`: a window runs in this program, and goes
         first where the system can tell threads apart.
         """
         self._stands_back = stands_back
@@ -76,6 +78,7 @@ class EngineHost:
             listen_host=listen_host,
             listen=listen,
             active=active,
+            memory=memory,
         )
         self._subscribers: list[Subscriber] = []
         self._loop: asyncio.AbstractEventLoop | None = None

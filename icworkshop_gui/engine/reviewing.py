@@ -14,6 +14,7 @@ from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, Chang
 from icworkshop_gui.engine.keeping import Holding, unused
 from icworkshop_gui.engine.planning import Plan, Step
 from icworkshop_gui.formats.spdx import has_limits
+from icworkshop_gui.registry.source import folder_of
 
 QUESTIONS_MAX = 6
 """Releases that are asked about at once: what a browser allows itself at one server."""
@@ -76,7 +77,8 @@ async def review(
         """Bytes that are here in any form: inside files of older versions and other packages, too."""
         assert step.release is not None, "what is not installed was found in a source"
         lacking = step.release.size - whole[step.ref]
-        if not installed or (step.ref.package not in newest and lacking < MEASURED_MIN):
+        is_far = folder_of(step.source) is None
+        if is_far and (not installed or (step.ref.package not in newest and lacking < MEASURED_MIN)):
             return 0
         async with places:
             return step.release.size - await measure(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -54,6 +55,7 @@ from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.reviews import Reviews
 from icworkshop_gui.engine.searches import Searches
 from icworkshop_gui.engine.settings_file import Settings
+from icworkshop_gui.engine.sources import open_source
 from icworkshop_gui.engine.subscriptions import Subscriptions
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
 from icworkshop_gui.engine.torrents import torrent_facts
@@ -63,7 +65,8 @@ from icworkshop_gui.engine.updates import Updates
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.registry.cache import RegistryCache
-from icworkshop_gui.registry.client import RegistryClient
+from icworkshop_gui.registry.seen import Seen
+from icworkshop_gui.registry.source import folder_of, is_index, parse_address
 from icworkshop_gui.store.disk import free_space
 from icworkshop_gui.store.paths import StorePaths
 from icworkshop_gui.store.store import Store
@@ -103,6 +106,8 @@ class SessionConfig:
     listen_host: str | None = None
     """Only this address; None: every one."""
     listen: bool = True
+    memory: Path | None = None
+    """The folder where it is remembered what sources said; None: the store's."""
     active: bool = True
     """False: transfers are known but none runs; for a look at the library."""
     network: Network = Network.UNMETERED
@@ -163,8 +168,11 @@ class Session:
         paths = StorePaths.below(self._config.data_dir, install=Path(install) if install else None)
         self._lock = await self.in_disk(lambda: EngineLock.take(self._config.data_dir))
         self.store = await self.in_disk(lambda: Store(paths, wall=self.world.clock.wall))
-        self._cache = await self.in_disk(lambda: RegistryCache(self.store.paths.cache / "registry"))
-        self.catalog = Catalog(lambda url: RegistryClient(self.world.network, url, self._cache))
+        memory = self._config.memory or self.store.paths.root
+        self._cache = cache = await self.in_disk(lambda: RegistryCache(memory / "cache" / "registry"))
+        self._seen = seen = await self.in_disk(lambda: Seen(memory / "seen.db"))
+        network, wall = self.world.network, self.world.clock.wall
+        self.catalog = Catalog(lambda address: open_source(address, network, cache, seen, wall), seen)
         for url in (*self._config.sources, *self.settings.sources):
             self.catalog.add(url)
         self.transfers = Transfers(self)
@@ -248,6 +256,7 @@ class Session:
         for ticker in self._tickers:
             ticker.close()
         await self.in_disk(self._cache.close)
+        await self.in_disk(self._seen.close)
         await self.in_disk(self.store.close)
         self._lock.release()
 
@@ -537,6 +546,12 @@ class Session:
                     self.transfers.get(transfer).update(goal=goal)
             case wish.AddSource(url):
                 await self._add_source(url)
+            case wish.CheckSources():
+                await self.catalog.refresh()
+                return self.catalog.states
+            case wish.MoveSource(url, position):
+                self.catalog.move(url, position)
+                self.settings.move_source(url, position)
             case wish.RemoveSource(url):
                 self.settings.remove_source(url)
                 self.catalog.remove(url)
@@ -551,17 +566,28 @@ class Session:
         self.transfers.settings_changed()
 
     async def _add_source(self, url: str) -> None:
-        url = url.strip().rstrip("/")
         try:
-            name = await self.catalog.check(url)
+            url = await self.in_disk(lambda: parse_address(url))
+            url, name = await self._recognise(url)
         except ValueError as error:
             raise UserError(f"{error}. For example: https://workshop.example") from None
         except WorkshopError as error:
-            raise UserError(f"{url} does not answer as a Workshop server: {error}") from None
+            raise UserError(f"{url} does not answer as a Workshop: {error}") from None
         log.info("event=source-added url=%s name=%s", url, name)
         self.settings.add_source(url)
         self.catalog.add(url)
         await self.catalog.refresh()
+
+    async def _recognise(self, address: str) -> tuple[str, str]:
+        """What a plain web address is: a Workshop server, or an index. And its name."""
+        try:
+            return address, await self.catalog.check(address)
+        except WorkshopError:
+            if is_index(address) or folder_of(address) is not None:
+                raise
+            with contextlib.suppress(WorkshopError):
+                return f"git+{address}", await self.catalog.check(f"git+{address}")
+            raise
 
     # --- View of the publisher -------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 from icworkshop_gui.core.errors import UserError
 from icworkshop_gui.core.schedule import Rule
 from icworkshop_gui.engine.api.settings import BY_KEY, SETTINGS, Kind, Value, parse_hosts
+from icworkshop_gui.registry.source import address_of, row_of
 
 log = logging.getLogger("icw.settings")
 
@@ -77,7 +78,7 @@ class Settings:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Configured Workshop servers, most important first."""
+        """Addresses (`registry.source`) of the configured sources, most important first."""
         return tuple(self._sources)
 
     def set(self, key: str, text: str) -> None:
@@ -101,6 +102,13 @@ class Settings:
     def remove_source(self, url: str) -> None:
         if url in self._sources:
             self._sources.remove(url)
+            self._save()
+
+    def move_source(self, address: str, position: int) -> None:
+        """To this place, 0 being the most important."""
+        if address in self._sources:
+            self._sources.remove(address)
+            self._sources.insert(max(0, min(position, len(self._sources))), address)
             self._save()
 
     @staticmethod
@@ -139,9 +147,15 @@ class Settings:
         workshop = table.get("workshop")
         sources = workshop.get("sources", []) if isinstance(workshop, dict) else []
         if isinstance(sources, list):
-            rows = [row for row in sources if isinstance(row, dict) and isinstance(row.get("url"), str)]
+            rows = [row for row in sources if isinstance(row, dict)]
             rows.sort(key=lambda row: row["priority"] if isinstance(row.get("priority"), int) else 1 << 30)
-            self._sources = list(dict.fromkeys(row["url"] for row in rows))[:SOURCES_LIMIT]
+            found = []
+            for row in rows:
+                try:
+                    found.append(address_of(row.get("type", "remote"), row.get("url"), row.get("path")))
+                except ValueError as error:
+                    bad.append(f"A source: {error}.")
+            self._sources = list(dict.fromkeys(found))[:SOURCES_LIMIT]
         if bad:
             self.notice = "Some settings could not be read and have their default: " + " ".join(bad)
 
@@ -156,8 +170,15 @@ class Settings:
 
     def _save(self) -> None:
         lines: list[str] = []
-        for priority, url in enumerate(self._sources, 1):
-            lines += ["[[workshop.sources]]", 'type = "remote"', f"url = {_quote(url)}", f"priority = {priority}", ""]
+        for priority, address in enumerate(self._sources, 1):
+            kind, key, value = row_of(address)
+            lines += [
+                "[[workshop.sources]]",
+                f'type = "{kind}"',
+                f"{key} = {_quote(value)}",
+                f"priority = {priority}",
+                "",
+            ]
         tables: dict[str, list[str]] = {}
         for setting in SETTINGS:
             if setting.key in self._texts:

@@ -23,12 +23,14 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from icworkshop_gui.core.address import Endpoint, PeerSource
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import (
+    DISTRUST,
     Conflict,
     IntegrityError,
     RegistryError,
@@ -62,6 +64,8 @@ from icworkshop_gui.engine.queueing import SLOW_RATE, SLOW_SECONDS, TURN_SECONDS
 from icworkshop_gui.engine.shelf import Shelf
 from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.swarm import Swarm, SwarmStats
+from icworkshop_gui.engine.swarm.webseed.places import WebSeedUrl
+from icworkshop_gui.engine.whole_fetch import WholeFetch
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.urls import is_web_seed_url
 from icworkshop_gui.store.disk import Ranked
@@ -127,6 +131,10 @@ class Surroundings(Neighbourhood, Town, Protocol):
 
     bandwidth: Bandwidth
 
+    async def in_disk(self, job: Callable[[], R]) -> R:
+        """Run a blocking job on the disk pool."""
+        ...
+
     def shut_reason(self) -> tuple[Reason, tuple[tuple[str, str], ...]]:
         """Why the limits let nothing pass, and its data."""
         ...
@@ -171,6 +179,8 @@ class Transfer:
         self.content = content
         self.record = record
         self.phase = Phase.PREPARING
+        self.whole: WholeFetch | None = None
+        """While the package is fetched whole, because no torrent of it is named."""
         self.reason = Reason.NONE
         self.reason_data: tuple[tuple[str, str], ...] = ()
         self.retry_at: float | None = None
@@ -262,7 +272,7 @@ class Transfer:
     @property
     def is_lively(self) -> bool:
         """Something goes on: what others see of it changes by itself."""
-        running = self.exchange is not None or self._meeting is not None
+        running = self.exchange is not None or self._meeting is not None or self.whole is not None
         return running or bool(self._visitors) or self.phase in BUSY_PHASES
 
     @property
@@ -399,12 +409,21 @@ class Transfer:
         try:
             if isinstance(self.content, TorrentContent) and not self.content.is_prepared:
                 await self._meet(self.content)
-            known = await self._insist(self.content.prepare, Reason.OFFLINE)
+            known = await self._insist(self._prepare, Reason.OFFLINE)
             await self._take_turn()
             if known.metainfo != self.record.metainfo:
                 self._enter(Phase.LOOKING)
                 await self.content.look(self._run, progress=self._note)
                 self.update(metainfo=known.metainfo, skeleton=known.skeleton)
+                if self.ref is not None:
+                    self.update(
+                        size=known.size,
+                        local=known.local,
+                        local_offset=known.local_offset,
+                        web_seeds=known.web_seeds,
+                        extra_trackers=known.extra_trackers,
+                        manifest_sha256=known.manifest_sha256,
+                    )
             attempts = 0
             while True:
                 self._enter(Phase.CHECKING)
@@ -549,6 +568,29 @@ class Transfer:
     def _rival(self, files: Files) -> Transfer | None:
         return None if self.forced else self._session.rival(self._errand(files))
 
+    async def _prepare(self) -> TransferRecord:
+        return await self.content.prepare(self._run, self._fetch_whole, progress=self._note)
+
+    async def _fetch_whole(self, places: Sequence[WebSeedUrl], path: Path, size: int) -> None:
+        """No torrent is named: over HTTP, in the queue and within the limits like everything else."""
+        session = self._session
+        self.whole = WholeFetch(session.world.network, session.in_disk, session.world.clock.now, self)
+        session.touched(self)
+        try:
+            await self.whole.run(places, path, size)
+        finally:
+            self.record = with_stats(self.record, from_http=self.record.stats.from_http + self.whole.received)
+            self.whole = None
+
+    def may_run(self) -> bool:
+        """As far as the player, the queue and the network go."""
+        return not self.record.paused and self.verdict is Reason.NONE
+
+    def rate(self) -> int | None:
+        """Bytes a second that a download over HTTP alone may take; None for no limit."""
+        limits = [rate for rate in (self._session.bandwidth.down.root.rate, self.record.limit_down) if rate is not None]
+        return min(limits, default=None)
+
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.progress = 0
@@ -562,7 +604,7 @@ class Transfer:
             await self._vanish()
             await self._close_shelf()
         self.phase = Phase.FAILED
-        mismatch = isinstance(error, IntegrityError)
+        mismatch = isinstance(error, IntegrityError) or (isinstance(error, RegistryError) and error.code in DISTRUST)
         self.reason = Reason.HASH if mismatch else Reason.FAILED
         self.reason_data = (("message", str(error)),)
         self.retry_at = None

@@ -29,6 +29,7 @@ from icworkshop_gui.engine.transfer import Phase, Transfer
 from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.registry.promises import promise_of
 from icworkshop_gui.store.transfers import TransferRecord
 
 if TYPE_CHECKING:
@@ -228,7 +229,11 @@ class Transfers:
     async def plan(self, wishes: Sequence[tuple[PackageId, str]]) -> Plan:
         """What these packages (version empty: the newest that goes) bring along. Changes nothing."""
         planner = Planner(self._session.catalog, self._session.library.installed(), this_platform())
-        return await planner.plan(wishes)
+        plan = await planner.plan(wishes)
+        await self._session.catalog.agree(
+            (step.release, step.source) for step in plan.steps if step.release is not None
+        )
+        return plan
 
     async def _install_one(
         self,
@@ -263,6 +268,7 @@ class Transfers:
             preview_sha256=release.preview_sha256,
             size=release.size,
             source=source,
+            promised=promise_of(release.dependencies),
             asked=asked,
             temporary=temporary,
             staged=staged,

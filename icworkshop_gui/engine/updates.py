@@ -76,8 +76,7 @@ class Updates:
         content = await session.in_disk(
             lambda: PackageContent(session.store, record, session.catalog, session.searches, disk)
         )
-        await content.prepare()
-        return await content.measure(partial(run_job, disk))
+        return await content.cost(partial(run_job, disk))
 
     def _installed(self, package: PackageId) -> PackageRef:
         """The newest that is here."""

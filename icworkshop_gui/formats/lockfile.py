@@ -26,7 +26,9 @@ SOURCE_MAX = 2_048
 HEAD = "# Which releases belong together. Written by icworkshop; change it with `icworkshop lock`.\n"
 
 _CHECKSUM = re.compile(r"sha256:([0-9a-f]{64})", re.ASCII)
-_SOURCE = re.compile(r"workshop\+(https?://[\x21-\x7e]+)", re.ASCII)
+_SOURCE = re.compile(
+    r"workshop\+(https?://[\x21-\x7e]+)|((?:git\+https?|git\+file|path\+file)://[\x21-\x7e]+)", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class LockedPackage:
 
     ref: PackageRef
     source: str
-    """Base URL of the Workshop server it comes from, and no other."""
+    """Where it comes from, and from nowhere else: the URL of a Workshop server; `git+…` an index, `path+…` a folder."""
     sha256: str
     """Of the whole package, hex."""
     dependencies: tuple[PackageId, ...] = ()
@@ -63,8 +65,8 @@ class LockFile:
         if len(names) != len(self.packages):
             raise FormatError("a lock file with a package in two versions")
         for package in self.packages:
-            if len(package.source) > SOURCE_MAX or not _SOURCE.fullmatch(f"workshop+{package.source}"):
-                raise FormatError(f"the source of {package.ref} is no web address of a Workshop server")
+            if len(package.source) > SOURCE_MAX or not _SOURCE.fullmatch(_written(package.source)):
+                raise FormatError(f"the source of {package.ref} is no address of a source")
             if not _CHECKSUM.fullmatch(f"sha256:{package.sha256}"):
                 raise FormatError(f"the checksum of {package.ref} is no SHA-256")
             for need in package.dependencies:
@@ -80,7 +82,7 @@ class LockFile:
                 "\n[[package]]\n"
                 f"name = {json.dumps(str(package.ref.package))}\n"
                 f"version = {json.dumps(package.ref.version)}\n"
-                f"source = {json.dumps('workshop+' + package.source)}\n"
+                f"source = {json.dumps(_written(package.source))}\n"
                 f'checksum = "sha256:{package.sha256}"\n'
                 f"dependencies = [{needs}]\n"
             )
@@ -105,6 +107,11 @@ class LockFile:
         return cls.of(_package(row) for row in rows)
 
 
+def _written(source: str) -> str:
+    """As it stands in the file."""
+    return source if source.startswith(("git+", "path+")) else f"workshop+{source}"
+
+
 def _package(row: Any) -> LockedPackage:
     if not isinstance(row, dict):
         raise FormatError("a package in the lock file that is no table")
@@ -115,7 +122,7 @@ def _package(row: Any) -> LockedPackage:
     source = _SOURCE.fullmatch(_text(row, "source"))
     checksum = _CHECKSUM.fullmatch(_text(row, "checksum"))
     if source is None:
-        raise FormatError(f"the source of {package} is no Workshop server: workshop+https://…")
+        raise FormatError(f"the source of {package} is none: workshop+https://…, git+… or path+…")
     if checksum is None:
         raise FormatError(f"the checksum of {package} is not sha256: and 64 hex digits")
     needs = row.get("dependencies", [])
@@ -123,7 +130,7 @@ def _package(row: Any) -> LockedPackage:
         raise FormatError(f"the dependencies of {package} are no list of names")
     return LockedPackage(
         ref=PackageRef(package.publisher, package.name, version),
-        source=source[1],
+        source=source[1] or source[2],
         sha256=checksum[1],
         dependencies=tuple(sorted(_id(need) for need in needs)),
     )

@@ -71,6 +71,11 @@ class Manifest:
     def parse(cls, data: bytes) -> Manifest:
         """From YAML. FormatError names the field that is wrong; fields that are not known are ignored."""
         root, files = _read(data)
+        return cls.from_tree(root, files)
+
+    @classmethod
+    def from_tree(cls, root: dict[str, Tree], files: tuple[FileEntry, ...] = ()) -> Manifest:
+        """From parsed YAML: what an index says of a package has the same form. FormatError as for `parse`."""
         package = _map(root.get("package"), "package")
         publisher, name = _text(package, "publisher"), _text(package, "name")
         version = _text(package, "version")

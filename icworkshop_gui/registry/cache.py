@@ -49,7 +49,7 @@ class RegistryCache:
         self._max_bytes = max_bytes
         self._max_rows = max_rows
         self._lock = threading.Lock()
-        self._db = _open(path)
+        self._db = open_database(path, _TABLES, _VERSION)
         weakref.finalize(self, self._db.close)  # at the latest with its owner
         self._bytes = int(self._one("SELECT coalesce(sum(size), 0) FROM reply"))
         self._rows = int(self._one("SELECT count(*) FROM row"))
@@ -122,29 +122,30 @@ class RegistryCache:
             self._db.close()
 
 
-def _open(path: Path | None) -> sqlite3.Connection:
+def open_database(path: Path | None, tables: str, version: int) -> sqlite3.Connection:
+    """In WAL mode, with these tables. What cannot be opened, is damaged or of another version is moved aside."""
     if path is None:
-        return _connect(":memory:")
+        return _connect(":memory:", tables, version)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _connect(str(path))
+        return _connect(str(path), tables, version)
     except sqlite3.DatabaseError:
         for suffix in ("", "-wal", "-shm"):
             with contextlib.suppress(OSError):
                 Path(f"{path}{suffix}").replace(f"{path}{suffix}.damaged")
-        return _connect(str(path))
+        return _connect(str(path), tables, version)
 
 
-def _connect(name: str) -> sqlite3.Connection:
+def _connect(name: str, tables: str, version: int) -> sqlite3.Connection:
     db = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=3.0)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"cache of version {version}")
-        db.executescript(_TABLES)
-        db.execute(f"PRAGMA user_version = {_VERSION}")
+        found = db.execute("PRAGMA user_version").fetchone()[0]
+        if found not in (0, version):
+            raise sqlite3.DatabaseError(f"a database of version {found}")
+        db.executescript(tables)
+        db.execute(f"PRAGMA user_version = {version}")
     except sqlite3.DatabaseError:
         db.close()
         raise

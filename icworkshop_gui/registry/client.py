@@ -8,60 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from icworkshop_gui.core.catalog import PackageDetail, PackageId, PackageRef, PackageSummary, SearchPage, SearchQuery
-from icworkshop_gui.core.errors import IntegrityError, NotFound, RegistryError, RemoteProtocolError
+from icworkshop_gui.core.errors import IntegrityError, RegistryError
 from icworkshop_gui.formats.chunks import FINE_ENTRY, OUTLINE_MAX
 from icworkshop_gui.registry import schema
+from icworkshop_gui.registry.asker import TIMEOUT, Asker, HttpGetter
 from icworkshop_gui.registry.cache import RegistryCache
 from icworkshop_gui.registry.offline import search_offline
 from icworkshop_gui.registry.picture import PREVIEW_MAX, check_png
+from icworkshop_gui.registry.source import Offer
 
 T = TypeVar("T")
 
-TIMEOUT = 15.0
-"""Seconds for one question and its whole answer."""
 TORRENT_MAX = 10 * 1024 * 1024
 """Bytes of a .torrent (engine.md F D-2)."""
 SKELETON_MAX = 64 * 1024 * 1024
 MANIFEST_MAX = 16 * 1024 * 1024
-RETRY_AFTER_MAX = 3600.0
-"""Seconds: a server that asks for a longer rest is asked again after this."""
-RETRY_WAIT_MAX = 3.0
-"""Seconds that a question waits by itself when it is asked to; beyond, the caller decides."""
-
-
-class HttpReply(Protocol):
-    """An answer whose body still flows."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-    def chunks(self) -> AsyncIterator[bytes]: ...
-
-    async def read(self, limit: int) -> bytes: ...
-
-    async def aclose(self) -> None: ...
-
-
-class HttpGetter(Protocol):
-    """The part of the network that the registry needs; `engine.net.network.Network` is one."""
-
-    async def http_get(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = 30.0,
-        allow_private: bool = False,
-    ) -> HttpReply: ...
 
 
 class RegistryClient:
@@ -78,18 +45,22 @@ class RegistryClient:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise ValueError("a Workshop server is given as http(s)://host[:port][/path]")
-        self._network = network
         self._base = base_url.split("#")[0].rstrip("/")
         self._cache = cache if cache is not None else RegistryCache(None)
-        self._timeout = timeout
+        self._asker = Asker(network, self._base, self._cache, timeout=timeout)
 
     @property
-    def base_url(self) -> str:
+    def address(self) -> str:
         return self._base
+
+    @property
+    def keeps_all(self) -> bool:
+        """A server may have to take a release down."""
+        return False
 
     async def server(self) -> schema.ServerInfo:
         """What the server says about itself; always asked, never from the cache."""
-        body, _ = await self._fetch(f"{self._base}{schema.API}/server", schema.REPLY_MAX, offline=False)
+        body, _ = await self._asker.fetch(f"{self._base}{schema.API}/server", schema.REPLY_MAX, offline=False)
         return schema.server_from_json(schema.decode(body))
 
     async def search(self, query: SearchQuery) -> SearchPage:
@@ -118,19 +89,23 @@ class RegistryClient:
             raise RegistryError("bad_reply", "the server answered with another package")
         return replace(detail, stale=stale)
 
+    async def offer(self, ref: PackageRef) -> Offer:
+        """Its torrent and its skeleton."""
+        return Offer(torrent=await self.torrent(ref), skeleton=await self.skeleton(ref))
+
     async def torrent(self, ref: PackageRef) -> bytes:
         """The .torrent file, unparsed."""
-        body, _ = await self._fetch(self._release_url(ref) + ".torrent", TORRENT_MAX)
+        body, _ = await self._asker.fetch(self._release_url(ref) + ".torrent", TORRENT_MAX)
         return body
 
     async def skeleton(self, ref: PackageRef) -> bytes:
         """The package's bytes that lie outside its files, unparsed."""
-        body, _ = await self._fetch(self._release_url(ref) + "/skeleton", SKELETON_MAX)
+        body, _ = await self._asker.fetch(self._release_url(ref) + "/skeleton", SKELETON_MAX)
         return body
 
     async def chunks(self, ref: PackageRef) -> bytes:
         """The chunks of its files (`formats.chunks.Outline`), unparsed."""
-        body, _ = await self._fetch(self._release_url(ref) + "/chunks", OUTLINE_MAX)
+        body, _ = await self._asker.fetch(self._release_url(ref) + "/chunks", OUTLINE_MAX)
         return body
 
     async def fine_chunks(self, ref: PackageRef, spans: Sequence[tuple[int, int]]) -> bytes:
@@ -140,13 +115,13 @@ class RegistryClient:
         found = b""
         for part in parts:
             size = FINE_ENTRY.size * sum(last - first + 1 for first, last in part)
-            body, _ = await self._fetch(url + ",".join(f"{first}-{last}" for first, last in part), size)
+            body, _ = await self._asker.fetch(url + ",".join(f"{first}-{last}" for first, last in part), size)
             found += body
         return found
 
     async def manifest(self, ref: PackageRef) -> bytes:
         """The inner `manifest.yaml`, unparsed."""
-        body, _ = await self._fetch(self._release_url(ref) + "/manifest", MANIFEST_MAX)
+        body, _ = await self._asker.fetch(self._release_url(ref) + "/manifest", MANIFEST_MAX)
         return body
 
     async def preview(self, ref: PackageRef, sha256: str) -> bytes:
@@ -155,7 +130,7 @@ class RegistryClient:
         kept = await asyncio.to_thread(self._cache.get, key)
         if kept is not None and hashlib.sha256(kept.body).hexdigest() == sha256:
             return kept.body
-        body, _ = await self._fetch(self._release_url(ref) + "/preview.png", PREVIEW_MAX, keep=False)
+        body, _ = await self._asker.fetch(self._release_url(ref) + "/preview.png", PREVIEW_MAX, keep=False)
         if hashlib.sha256(body).hexdigest() != sha256:
             raise IntegrityError(f"the picture of {ref} is not the one that the registry promised")
         check_png(body)
@@ -174,85 +149,9 @@ class RegistryClient:
 
     async def _ask(self, url: str, read: Callable[[object], T]) -> tuple[T, bool]:
         """A JSON answer as a value, and whether it is stale."""
-        body, stale = await self._fetch(url, schema.REPLY_MAX)
+        body, stale = await self._asker.fetch(url, schema.REPLY_MAX)
         return read(schema.decode(body)), stale
-
-    async def _fetch(self, url: str, limit: int, *, offline: bool = True, keep: bool = True) -> tuple[bytes, bool]:
-        """The body of `url`, at most `limit` bytes, and whether the server could not be asked for it."""
-        kept = await asyncio.to_thread(self._cache.get, url) if offline and keep else None
-        headers = {"Accept-Encoding": "gzip"}
-        if kept is not None and kept.etag:
-            headers["If-None-Match"] = kept.etag
-        try:
-            status, reply_headers, body = await self._get_with_patience(url, headers, limit)
-        except (RegistryError, OSError, TimeoutError) as error:
-            busy = isinstance(error, RegistryError) and error.code in ("rate_limited", "draining")
-            if isinstance(error, RegistryError) and not busy:
-                raise
-            if kept is not None:
-                return kept.body, True
-            if busy:
-                raise
-            raise RegistryError("unreachable", f"{self._base} does not answer") from error
-        if status == 304 and kept is not None:
-            return kept.body, False
-        if keep and offline:
-            await asyncio.to_thread(self._cache.put, url, body, _header(reply_headers, "etag")[:200])
-        return body, False
-
-    async def _get_with_patience(
-        self, url: str, headers: Mapping[str, str], limit: int
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """One more try when the server asks for a short rest."""
-        try:
-            return await self._get(url, headers, limit)
-        except RegistryError as error:
-            if error.code not in ("rate_limited", "draining") or (error.retry_after or 0) > RETRY_WAIT_MAX:
-                raise
-            await asyncio.sleep(error.retry_after or 0.5)
-            return await self._get(url, headers, limit)
-
-    async def _get(self, url: str, headers: Mapping[str, str], limit: int) -> tuple[int, Mapping[str, str], bytes]:
-        async with asyncio.timeout(self._timeout):
-            try:
-                reply = await self._network.http_get(url, headers=headers, timeout=self._timeout, allow_private=True)
-            except RemoteProtocolError as error:
-                raise RegistryError("bad_reply", f"{self._base} sends us in circles") from error
-            try:
-                status = reply.status
-                if status == 304 and "If-None-Match" in headers:
-                    return status, reply.headers, b""
-                try:
-                    body = await reply.read(limit if status == 200 else schema.REPLY_MAX)
-                except RemoteProtocolError as error:
-                    raise RegistryError("bad_reply", f"an unusable answer: {error.reason}") from error
-                if status == 200:
-                    return status, reply.headers, body
-                refused = schema.error_from_json(status, body, _retry_after(reply.headers))
-            finally:
-                await reply.aclose()
-        if refused.code == "not_found":
-            raise NotFound(f"the Workshop server has no {urlsplit(url).path.removeprefix(schema.API)}")
-        if status in (429, 503):
-            code = "rate_limited" if status == 429 else "draining"
-            raise RegistryError(
-                code, refused.message, retry_after=refused.retry_after, untrusted_text=refused.untrusted_text
-            )
-        raise refused
 
 
 def _path(*segments: str) -> str:
     return "/".join(quote(segment, safe="") for segment in segments)
-
-
-def _header(headers: Mapping[str, str], name: str) -> str:
-    """Whatever the case of its letters."""
-    return next((value for key, value in headers.items() if key.lower() == name), "")
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header; None without one, or with a date (RFC 9110 §10.2.3)."""
-    text = _header(headers, "retry-after").strip()
-    if text.isascii() and text.isdigit() and len(text) < 10:
-        return min(float(text), RETRY_AFTER_MAX)
-    return None

@@ -21,11 +21,11 @@ from icworkshop_gui.core.errors import FormatError, IntegrityError, RegistryErro
 from icworkshop_gui.core.ids import BlobId
 from icworkshop_gui.formats.archive import iter_content, read_archive, read_content
 from icworkshop_gui.formats.chunks import ChunkList, chunk_package
-from icworkshop_gui.formats.create import TorrentHasher, TorrentVersion, torrent_file
 from icworkshop_gui.formats.header import HEADER_SIZE, parse_header
 from icworkshop_gui.formats.icpkg import PackageContents, read_package
 from icworkshop_gui.formats.manifest import MANIFEST_MAX, MANIFEST_PATH, Manifest
 from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.formats.package_torrent import hash_package
 from icworkshop_gui.formats.ranges import Requirement
 from icworkshop_gui.formats.skeleton import Skeleton
 from icworkshop_gui.formats.yamltree import parse_yaml
@@ -208,23 +208,13 @@ def _shape(name: str) -> str:
 
 
 def _hash_whole(file: BinaryIO, ref: PackageRef, size: int, progress: Progress) -> tuple[str, bytes, Metainfo]:
-    """SHA-256 and torrent in one reading; the torrent's one file is the package.
-
-    A v1 torrent: Debian's Transmission 3.00 calls a hybrid one corrupt, and aria2 1.36 gives it another info-hash.
-    """
-    hasher = TorrentHasher(ref.file_name, [((), size)], version=TorrentVersion.V1)
-    digest = hashlib.sha256()
+    """SHA-256 and torrent in one reading; the torrent's one file is the package."""
     file.seek(0)
-    while chunk := file.read(CHUNK):
-        digest.update(chunk)
-        try:
-            hasher.update(chunk)
-        except FormatError as error:
-            raise RegistryError("hash_mismatch", "the upload changed while it was read") from error
-        progress("hash", hasher.hashed, size)
-    info, layers = hasher.finish()
-    torrent = torrent_file(info, piece_layers=layers)
-    return digest.hexdigest(), torrent, Metainfo.parse(torrent)
+    try:
+        hashed = hash_package(file, ref, size, lambda done: progress("hash", done, size))
+    except FormatError as error:
+        raise RegistryError("hash_mismatch", "the upload changed while it was read") from error
+    return hashed.sha256.hex(), hashed.torrent, Metainfo.parse(hashed.torrent)
 
 
 def _check_files(file: BinaryIO, contents: PackageContents, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -17,7 +17,7 @@ from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import IntegrityError, StorageError, StorageFault
 from icworkshop_gui.core.ids import BlobId, TransferId
 from icworkshop_gui.core.units import MIB
-from icworkshop_gui.formats.icpkg import read_package
+from icworkshop_gui.formats.icpkg import PackageContents, read_package
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
 from icworkshop_gui.store.blobs import Staged
@@ -188,20 +188,49 @@ class PackageDownload:
 
         return [step for moved in in_parallel(fill, list(by_file.values())) for step in moved]
 
+    def fill(self, path: Path, start: int, *, progress: Progress = no_progress, cancel: Cancel = never) -> None:
+        """Copy the package from this file, from `start` on, into what is staged. None of it is proven: piece hashes
+        have the last word. `progress` is told the bytes copied. StorageError, Cancelled.
+        """
+        done: set[BlobId] = set()
+        offset = copied = 0
+        with disk_errors(), open(path, "rb") as file:
+            for extent in self.layout.extents:
+                if isinstance(extent, StagedBlob) and extent.blob not in done:
+                    done.add(extent.blob)
+                    file.seek(start + offset)
+                    for at in range(0, extent.size, _COPY_STEP):
+                        if cancel():
+                            raise Cancelled
+                        data = file.read(min(_COPY_STEP, extent.size - at))
+                        if not data:
+                            break
+                        self.storage.write(offset + at, [data])
+                        copied += len(data)
+                        progress(copied)
+                offset += extent.size
+
     def finish(
-        self, *, facts: Mapping[str, str] | None = None, progress: Progress = no_progress, cancel: Cancel = never
+        self,
+        *,
+        facts: Mapping[str, str] | None = None,
+        expect: Callable[[PackageContents], None] | None = None,
+        progress: Progress = no_progress,
+        cancel: Cancel = never,
     ) -> PackageRecord:
         """Call it when every piece is verified: checks all by SHA-256, publishes the blobs, registers the package.
 
-        `progress` is told the bytes of the package hashed. LayoutContradicted when a file is not what the skeleton
-        says (go on by `keep_whole`); IntegrityError when the package is not the registry's, and FormatError when it
-        is no package at all, which no download of this torrent mends; StorageError; Cancelled. Until the package is
-        registered everything stays as it was.
+        `progress` is told the bytes of the package hashed; `expect` may refuse what is inside. LayoutContradicted when
+        a file is not what the skeleton says (go on by `keep_whole`); IntegrityError when the package is not the
+        registry's, and FormatError when it is no package at all, which no download of this torrent mends; StorageError;
+        Cancelled. Until the package is registered everything stays as it was.
         """
         staged = self._hash_all(progress, cancel)
         contents = read_package(cast("BinaryIO", LayoutFile(self.storage)))
         if contents.manifest.ref != self.ref:
             raise IntegrityError(f"{self.ref} calls itself {contents.manifest.ref}")
+        if expect is not None:
+            expect(contents)
         self.storage.sync()
         # Published files must have no writable descriptor of ours left.
         self.storage.close()

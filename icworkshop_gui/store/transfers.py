@@ -82,7 +82,15 @@ class TransferRecord:
     sharing: bool = True
     """The player shares this package; the global switch has its say too."""
     source: str = ""
-    """Base URL of the Workshop server that it comes from."""
+    """Address of the source that it comes from."""
+    local: str = ""
+    """A file on this computer that holds the bytes of the package; empty where there is none."""
+    local_offset: int = 0
+    """Of the package in that file."""
+    promised: tuple[str, ...] | None = None
+    """What the source says that the package needs, as `promise_of`; None: nothing was said."""
+    manifest_sha256: str = ""
+    """What the source says of the manifest inside, hex; empty: nothing."""
     verified: bool = False
     """All of it was verified by SHA-256 and is in the store, or the torrent is complete."""
     limit_down: int | None = None
@@ -249,6 +257,7 @@ def _from_json(raw: bytes, folder: Path) -> TransferRecord:
         tier=Tier.from_slug(body["tier"]),
         peers=tuple(Endpoint.parse(peer) for peer in body["peers"]),
         web_seeds=tuple(body["web_seeds"]),
+        promised=None if body.get("promised") is None else tuple(body["promised"]),
         extra_trackers=tuple(body["extra_trackers"]),
         goal=None if body.get("goal") is None else SeedGoal(**body["goal"]),
         stats=TransferStats(**{name: value for name, value in body["stats"].items() if name in stats_names}),

@@ -253,7 +253,7 @@ def test_catalog_and_refusals(server: Workshop, tmp_path: Path) -> None:
         assert player.ask(wish.GetPackage(BIG)).readme == "# Big\n"
         with pytest.raises(NotFound, match="not in the Workshop"):
             player.ask(wish.Install(PackageId("nobody", "nothing")))
-        with pytest.raises(UserError, match="does not answer as a Workshop server"):
+        with pytest.raises(UserError, match="does not answer as a Workshop"):
             player.ask(wish.AddSource("http://127.0.0.1:9"))
         with pytest.raises(UserError):
             player.ask(wish.AddSource("ftp://somewhere"))

@@ -145,8 +145,8 @@ class WithoutLists(Lying):
 
 
 def replace_client(patch: pytest.MonkeyPatch, kind: type[Lying]) -> None:
-    honest = Catalog.client
-    patch.setattr(Catalog, "client", lambda self, url: kind(honest(self, url), lambda raw: raw, lambda raw: raw))
+    honest = Catalog.source
+    patch.setattr(Catalog, "source", lambda self, url: kind(honest(self, url), lambda raw: raw, lambda raw: raw))
 
 
 @pytest.mark.parametrize(("package", "version", "new"), [(WAR, "1.1.0", NEW_BYTES), (REMIX_ID, "1.0.0", 33_000)])
@@ -202,8 +202,8 @@ def test_a_chunk_list_that_lies_costs_bytes_and_nothing_else(
     outline: Callable[[bytes], bytes],
     fine: Callable[[bytes], bytes],
 ) -> None:
-    honest = Catalog.client
-    monkeypatch.setattr(Catalog, "client", lambda self, url: Lying(honest(self, url), outline, fine))
+    honest = Catalog.source
+    monkeypatch.setattr(Catalog, "source", lambda self, url: Lying(honest(self, url), outline, fine))
     with engine(tmp_path / "data", server.url) as player:
         fetched(player, WAR, "1.0.0")
         payload, _ = fetched(player, WAR, "1.1.0")

@@ -86,7 +86,7 @@ def test_read_back_byte_for_byte(rows: dict[tuple[str, str], tuple[str, str]]) -
         ("[metadata]", "[other]", "version None"),
         ("frost/palette", "Frost/palette", "publisher/name"),
         ('"1.2.0"', '"1.2"', "a version like"),
-        ("workshop+https", "git+https", "no Workshop server"),
+        ("workshop+https", "ftp+https", "its source|source of"),
         ("sha256:0", "md5:0", "checksum"),
         ('["frost/palette"]', '["frost/other"]', "not in the lock file"),
         ('["frost/palette"]', "[3]", "no list of names"),
@@ -120,5 +120,5 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         LockFile.parse(TEXT.encode())
     long = TEXT.replace("workshop.example", "w" * lockfile.SOURCE_MAX)
     monkeypatch.setattr(lockfile, "PACKAGES_MAX", 10)
-    with pytest.raises(FormatError, match="web address"):
+    with pytest.raises(FormatError, match="no address of a source"):
         LockFile.parse(long.encode())

@@ -315,6 +315,12 @@ class FakeEngine:
                 )
             case c.AddSource(url):
                 self._add_source(url)
+            case c.CheckSources():
+                return self._view.totals.sources
+            case c.MoveSource(url, position):
+                moved = [s for s in self._view.totals.sources if s.url == url]
+                rest = [s for s in self._view.totals.sources if s.url != url]
+                self.publish(sources=(*rest[:position], *moved, *rest[position:]))
             case c.RemoveSource(url):
                 self.publish(sources=tuple(s for s in self._view.totals.sources if s.url != url))
             case _:

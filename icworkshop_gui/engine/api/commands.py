@@ -19,7 +19,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import ChangeSet
-from icworkshop_gui.engine.api.snapshots import Network
+from icworkshop_gui.engine.api.snapshots import Network, SourceState
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -478,11 +478,28 @@ class SetGameRunning(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class AddSource(Command[None]):
-    """A Workshop server by URL; checked by asking it. UserError when it does not answer as one."""
+    """A Workshop server or an index by URL, or a folder; checked by asking it, and the last in order. UserError when it
+    does not answer as one.
+    """
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveSource(Command[None]):
+    """What it said before is forgotten, too."""
+
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSources(Command[tuple[SourceState, ...]]):
+    """Ask every source now whether it is there and can be believed; what they answered, the most important first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSource(Command[None]):
+    """To this place in the order, 0 being the most important. NotFound."""
+
+    url: str
+    position: int

@@ -282,12 +282,18 @@ class Connection(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceState:
-    """One configured Workshop server."""
+    """One configured source, most important first."""
 
     url: str
+    """Its address: `https://…` a Workshop server, `git+https://…` and `git+file:///…` an index, `path+file:///…` a
+    folder of packages.
+    """
     name: str = ""
     ok: bool = False
     message: str = ""
+    """Why it is not asked just now; for people."""
+    distrusted: bool = False
+    """It answers, but what it says cannot be true: `message` says why."""
 
 
 class LimitCause(StrEnum):
