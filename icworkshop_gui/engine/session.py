@@ -58,7 +58,7 @@ from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.sources import open_source
 from icworkshop_gui.engine.subscriptions import Subscriptions
 from icworkshop_gui.engine.swarm.webseed.asking import RequestSlots
-from icworkshop_gui.engine.torrents import torrent_facts
+from icworkshop_gui.engine.torrents import magnet_facts, torrent_facts
 from icworkshop_gui.engine.transfer import Transfer
 from icworkshop_gui.engine.transfers import Transfers
 from icworkshop_gui.engine.updates import Updates
@@ -469,6 +469,10 @@ class Session:
             case wish.ReadTorrent(path):
                 facts, swarm_hash = await self.in_disk(lambda: torrent_facts(path))
                 running = self.transfers.by_info_hash(swarm_hash)
+                return facts if running is None else replace(facts, running=running.id)
+            case wish.ReadMagnet(link):
+                facts, known_hash = magnet_facts(link)
+                running = None if known_hash is None else self.transfers.by_info_hash(known_hash)
                 return facts if running is None else replace(facts, running=running.id)
             case wish.AddTorrent():
                 return await self.transfers.add_torrent(command)

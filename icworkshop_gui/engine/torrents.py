@@ -1,4 +1,4 @@
-"""Torrent files, read for people: what is in one, before anything is added."""
+"""Torrent files and magnet links, read for people: what is in one, before anything is added."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from icworkshop_gui.core.errors import UserError
 from icworkshop_gui.core.ids import InfoHash
 from icworkshop_gui.engine.api.commands import TorrentFacts
 from icworkshop_gui.formats.bencode import TORRENT_LIMITS
+from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
 
 FILES_TOLD = 5_000
@@ -44,3 +45,18 @@ def torrent_facts(path: Path) -> tuple[TorrentFacts, InfoHash]:
         web_seeds=len(meta.web_seeds) + len(meta.http_seeds),
     )
     return facts, meta.swarm_hash
+
+
+def magnet_facts(link: str) -> tuple[TorrentFacts, InfoHash | None]:
+    """The facts, and the hash under which its swarm is known, where it can be moved. FormatError."""
+    magnet = Magnet.parse(link)
+    hashed = magnet.info_hash or magnet.info_hash_v2
+    facts = TorrentFacts(
+        link=link.strip(),
+        name=magnet.name,
+        info_hash="" if hashed is None else hashed.hex(),
+        trackers=len(magnet.trackers),
+        web_seeds=len(magnet.web_seeds),
+        peers=len(magnet.peers),
+    )
+    return facts, magnet.info_hash

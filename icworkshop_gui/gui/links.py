@@ -1,4 +1,4 @@
-"""What a player drops, pastes or opens, as far as it means a download: torrent files. Without Qt."""
+"""What a player drops, pastes or opens, as far as it means a download: torrent files, magnet links. Without Qt."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ LINKS_MAX = 20
 TEXT_MAX = 64 * 1024
 """Characters of a paste that are looked at."""
 ENDING = ".torrent"
+MAGNET = "magnet:?"
 
 
-def torrent_files(texts: Iterable[str]) -> tuple[Path, ...]:
-    """Those among paths, `file:` addresses and pasted lines that name a torrent file of this computer; each once."""
-    found: dict[Path, None] = {}
+Link = Path | str
+"""A torrent file of this computer, or a magnet link."""
+
+
+def links(texts: Iterable[str]) -> tuple[Link, ...]:
+    """Those among paths, `file:` addresses, magnet links and pasted lines that mean a download; each once."""
+    found: dict[Link, None] = {}
     for text in texts:
         for line in text[:TEXT_MAX].splitlines():
-            path = _path(line.strip().strip('"'))
-            if path is not None and len(found) < LINKS_MAX:
-                found[path] = None
+            words = line.strip().strip('"')
+            link: Link | None = words if words.lower().startswith(MAGNET) else _path(words)
+            if link is not None and len(found) < LINKS_MAX:
+                found[link] = None
     return tuple(found)
 
 

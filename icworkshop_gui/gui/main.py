@@ -24,7 +24,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="with --demo: keep everything in this folder")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="settings, downloads and installed packages")
     parser.add_argument("--source", action="append", default=[], metavar="URL", help="a Workshop server, for this run")
-    parser.add_argument("torrents", nargs="*", metavar="FILE", help="torrent files to add; a running window adds them")
+    parser.add_argument(
+        "torrents", nargs="*", metavar="FILE|MAGNET", help="torrent files and magnet links; a running window adds them"
+    )
     parser.add_argument("--style", choices=("light", "dark", "system"), help="colours, for this run")
     chosen = parser.parse_args(arguments)
     if chosen.keep is not None and not chosen.demo:
@@ -34,13 +36,18 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return chosen
 
 
+def _whole(text: str) -> str:
+    """As the window understands it, whatever folder it was started in."""
+    return text if text.lower().startswith(("magnet:", "file:")) else str(Path(text).absolute())
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the desktop program. 0 when it ended well, 1 when it could not start, 130 when interrupted."""
     chosen = parse(arguments)
     from icworkshop_gui.engine.host import EngineHost, data_dir
 
     folder = data_dir(chosen.data_dir)
-    opened = tuple(str(Path(text).absolute()) for text in chosen.torrents)
+    opened = tuple(_whole(text) for text in chosen.torrents)
     try:
         from icworkshop_gui.gui.single_instance import call_first
 

@@ -1,4 +1,4 @@
-"""Torrents by drag, paste, file and command line: read, shown, and added when the player agrees, one by one."""
+"""Torrent files and magnet links by drag, paste, file and command line: shown, and added when the player agrees."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Protocol
 from PySide6.QtCore import QObject, QStandardPaths, Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from icworkshop_gui.engine.api.commands import AddTorrent, ReadTorrent, TorrentFacts
+from icworkshop_gui.engine.api.commands import AddMagnet, AddTorrent, ReadMagnet, ReadTorrent, TorrentFacts
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.dialogs.add_torrent import AddTorrentSheet
 from icworkshop_gui.gui.format import clipped, error_sentence
-from icworkshop_gui.gui.links import torrent_files
+from icworkshop_gui.gui.links import Link, links
 from icworkshop_gui.gui.tokens import Token
 from icworkshop_gui.gui.widgets.sheet import Sheet
 from icworkshop_gui.gui.widgets.toast import Toast
@@ -35,23 +35,23 @@ class Desk(Protocol):
 
 
 class Torrents(QObject):
-    """`open` takes anything; what is no torrent file of this computer is left out."""
+    """`open` takes anything; what means no download is left out. One is asked about after the other."""
 
     def __init__(self, desk: Desk, parent: QObject) -> None:
         super().__init__(parent)
         self._desk = desk
-        self._waiting: deque[Path] = deque()
+        self._waiting: deque[Link] = deque()
         self._busy = False
         downloads = QStandardPaths.StandardLocation.DownloadLocation
         self._folder = Path(QStandardPaths.writableLocation(downloads) or Path.home())
         self.sheet: AddTorrentSheet | None = None
 
     def open(self, texts: Iterable[str]) -> bool:
-        """Paths, `file:` addresses, pasted lines. False when none of it is a torrent file."""
-        paths = torrent_files(texts)
-        self._waiting += [path for path in paths if path not in self._waiting]
+        """Paths, `file:` addresses, magnet links, pasted lines. False when none of it means a download."""
+        found = links(texts)
+        self._waiting += [link for link in found if link not in self._waiting]
         self._next()
-        return bool(paths)
+        return bool(found)
 
     def ask_for_file(self, parent: QWidget) -> None:
         """With the system's dialog."""
@@ -65,11 +65,13 @@ class Torrents(QObject):
         if self._busy or not self._waiting:
             return
         self._busy = True
-        path = self._waiting.popleft()
-        self._desk.bridge.ask(ReadTorrent(path), self._read, partial(self._unreadable, path))
+        link = self._waiting.popleft()
+        wish = ReadTorrent(link) if isinstance(link, Path) else ReadMagnet(link)
+        self._desk.bridge.ask(wish, self._read, partial(self._unreadable, link))
 
-    def _unreadable(self, path: Path, error: Exception) -> None:
-        words = f"{clipped(path.name)} could not be added. {error_sentence(error)}"
+    def _unreadable(self, link: Link, error: Exception) -> None:
+        name = clipped(link.name) if isinstance(link, Path) else "This magnet link"
+        words = f"{name} could not be added. {error_sentence(error)}"
         self._desk.toast(Toast(words, icon="triangle-alert", token=Token.ERROR))
         self._over()
 
@@ -82,11 +84,15 @@ class Torrents(QObject):
 
     def _add(self, facts: TorrentFacts, folder: Path, start: bool) -> None:
         self._folder = folder
-        wish = AddTorrent(metainfo=facts.metainfo, folder=folder, paused=not start)
+        wish: AddTorrent | AddMagnet
+        if facts.link:
+            wish = AddMagnet(link=facts.link, folder=folder, paused=not start)
+        else:
+            wish = AddTorrent(metainfo=facts.metainfo, folder=folder, paused=not start)
         self._desk.bridge.ask(wish, partial(self._desk.go, "downloads"), partial(self._refused, facts))
 
     def _refused(self, facts: TorrentFacts, error: Exception) -> None:
-        words = f"{clipped(facts.name)} could not be added. {error_sentence(error)}"
+        words = f"{clipped(facts.name) or 'It'} could not be added. {error_sentence(error)}"
         self._desk.toast(Toast(words, icon="triangle-alert", token=Token.ERROR))
 
     def _over(self) -> None:

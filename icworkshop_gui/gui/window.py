@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -22,7 +22,7 @@ from icworkshop_gui.gui.actions import ActionSpec, install_actions
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.dialogs.shortcuts import ShortcutsSheet
 from icworkshop_gui.gui.format import clipped
-from icworkshop_gui.gui.links import torrent_files
+from icworkshop_gui.gui.links import links
 from icworkshop_gui.gui.pictures import Pictures
 from icworkshop_gui.gui.resources import resource
 from icworkshop_gui.gui.reviews import Reviews
@@ -311,18 +311,17 @@ class MainWindow(QMainWindow):
         self.torrents.ask_for_file(self)
 
     def _paste(self) -> None:
-        clipboard = QApplication.clipboard().mimeData()
-        texts = [url.toString() for url in clipboard.urls()] or [clipboard.text()]
-        if not self.torrents.open(texts):
-            self.toast(Toast("What was copied is no torrent file.", icon="info", token=Token.MUTED))
+        if not self.torrents.open(_texts(QApplication.clipboard().mimeData())):
+            words = "What was copied is neither a torrent file nor a magnet link."
+            self.toast(Toast(words, icon="info", token=Token.MUTED))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if torrent_files(url.toString() for url in event.mimeData().urls()):
+        if links(_texts(event.mimeData())):
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.torrents.open([url.toString() for url in event.mimeData().urls()])
+        self.torrents.open(_texts(event.mimeData()))
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
 
@@ -407,3 +406,8 @@ class MainWindow(QMainWindow):
             self._memory.write_text(json.dumps({"geometry": geometry}), encoding="utf-8")
         except OSError as error:
             log.info("window memory not saved: %s", error)
+
+
+def _texts(data: QMimeData) -> list[str]:
+    """What was dropped or copied: addresses as they are, else lines of text."""
+    return [url.toString(QUrl.ComponentFormattingOption.FullyEncoded) for url in data.urls()] or [data.text()]

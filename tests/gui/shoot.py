@@ -277,6 +277,9 @@ def connection(**totals: Any) -> Callable[[Scene], None]:
     return shown
 
 
+MAGNET = f"magnet:?xt=urn:btih:{FACTS.info_hash}&dn=Desert%20Campaign%20Maps&tr=http%3A%2F%2Ft.example%2Fannounce"
+
+
 def torrent_of(facts: TorrentFacts) -> Callable[[Scene], None]:
     def shown(scene: Scene) -> None:
         scene.engine.answer(ReadTorrent, facts)
@@ -337,6 +340,7 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
         listen_port=0, sharing=False, network=Network.METERED, network_name="Hotel Lobby", peers=3
     ),
     "torrent": torrent_of(FACTS),
+    "magnet": lambda scene: scene.window.torrents.open([MAGNET]),
     "torrent-running": torrent_of(replace(FACTS, running=TransferId("t-synthwave-front"), private=False)),
     "downloads": plain("downloads"),
     "library": plain("library"),

@@ -16,7 +16,7 @@ from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.formats.create import SourceFile, create_torrent
 from icworkshop_gui.gui.dialogs.add_torrent import AddTorrentSheet
-from icworkshop_gui.gui.links import LINKS_MAX, torrent_files
+from icworkshop_gui.gui.links import LINKS_MAX, links
 from tests.gui.conftest import Desk
 
 
@@ -40,11 +40,11 @@ from tests.gui.conftest import Desk
     ],
 )
 def test_what_means_a_torrent_file(text: str, found: list[str]) -> None:
-    assert torrent_files([text]) == tuple(map(Path, found))
+    assert links([text]) == tuple(map(Path, found))
 
 
 def test_a_drop_of_very_many_is_cut() -> None:
-    assert len(torrent_files(f"/a/{at}.torrent" for at in range(LINKS_MAX + 5))) == LINKS_MAX
+    assert len(links(f"/a/{at}.torrent" for at in range(LINKS_MAX + 5))) == LINKS_MAX
 
 
 @pytest.fixture
@@ -115,7 +115,9 @@ def test_a_paste_of_something_else_says_so(desk: Desk) -> None:
     QApplication.clipboard().setText("hello")
     QTest.keyClick(desk.window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
     desk.settle()
-    assert [toast.text for toast in desk.window.toasts.toasts()] == ["What was copied is no torrent file."]
+    assert [toast.text for toast in desk.window.toasts.toasts()] == [
+        "What was copied is neither a torrent file nor a magnet link."
+    ]
 
 
 def test_several_come_one_after_the_other_and_a_broken_one_is_told(desk: Desk, maps: Path, tmp_path: Path) -> None:
@@ -145,6 +147,39 @@ def test_what_is_on_the_list_already_is_shown_there(desk: Desk) -> None:
     desk.settle()
     assert (desk.window.current, added(desk)) == ("downloads", [])
     assert desk.window.page("downloads").list.chosen() == [TransferId(known)]
+
+
+MAGNET = "magnet:?xt=urn:btih:" + "ab" * 20 + "&dn=Desert%20Maps&tr=http%3A%2F%2Ft.example%2Fa&x.pe=93.184.216.34:6881"
+
+
+@pytest.mark.parametrize("text", [MAGNET, f"  {MAGNET}\n", MAGNET.replace("magnet", "MAGNET")])
+def test_what_means_a_magnet_link(text: str) -> None:
+    assert links([text]) == (text.strip(),)
+    assert links(["xmagnet:?xt=1", "magnet:"]) == ()
+
+
+def test_a_magnet_says_what_it_knows_and_is_added(desk: Desk, tmp_path: Path) -> None:
+    QApplication.clipboard().setText(MAGNET)
+    QTest.keyClick(desk.window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    sheet = sheet_of(desk)
+    assert (sheet.name.text(), sheet.go.text()) == ("Desert Maps", "Download")
+    words = sheet.numbers.words()
+    assert "1 tracker, 1 player" in words
+    assert "Size" not in words
+    assert "ab" * 20 in words
+    sheet.set_folder(str(tmp_path))
+    sheet.go.click()
+    desk.settle()
+    assert desk.engine.last(c.AddMagnet) == c.AddMagnet(link=MAGNET, folder=tmp_path)
+    assert desk.window.current == "downloads"
+
+
+def test_a_dropped_link_that_is_none_is_told(desk: Desk) -> None:
+    desk.window.torrents.open(["magnet:?dn=nothing"])
+    desk.settle()
+    (words,) = (toast.text for toast in desk.window.toasts.toasts())
+    assert words.startswith("This magnet link could not be added.")
+    assert desk.window.torrents.sheet is None
 
 
 def test_an_addition_that_is_refused_is_told(desk: Desk, maps: Path) -> None:

@@ -35,7 +35,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferSnapshot,
     TransferState,
 )
-from icworkshop_gui.engine.torrents import torrent_facts
+from icworkshop_gui.engine.torrents import magnet_facts, torrent_facts
 from tests.helpers import sample_content as sample
 from tests.helpers.fake_plans import plan_install, plan_removal
 
@@ -226,6 +226,12 @@ class FakeEngine:
                 return self._add(command)
             case c.ReadTorrent(path):
                 return torrent_facts(path)[0]
+            case c.ReadMagnet(link):
+                return magnet_facts(link)[0]
+            case c.AddMagnet(link=link):
+                name = magnet_facts(link)[0].name
+                self.publish(transfers=(sample.transfer(name, state=TransferState.QUEUED, reason=Reason.METADATA),))
+                return TransferId(f"t-{name}")
             case c.PlanInstall(packages):
                 return plan_install(self.catalog, self._view.library, packages, self._view.totals.disk_free)
             case c.PlanRemove(refs, keep):

@@ -170,21 +170,25 @@ class PlanUpdate(Command[UpdatePlan]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentFacts:
-    """What a torrent file says of itself. All text in it comes from a stranger."""
+    """What a torrent file or a magnet link says of itself. All text in it comes from a stranger."""
 
-    metainfo: bytes
-    """The whole file, for AddTorrent."""
-    name: str
-    size: int
+    metainfo: bytes = b""
+    """The whole file, for AddTorrent; empty for a link."""
+    link: str = ""
+    """For AddMagnet; empty for a file. A link knows neither size nor files."""
+    name: str = ""
+    size: int = 0
     """Bytes of its files."""
-    files: tuple[tuple[str, int], ...]
+    files: tuple[tuple[str, int], ...] = ()
     """Path and bytes; at most 5,000, of `file_count`."""
-    file_count: int
-    info_hash: str
+    file_count: int = 0
+    info_hash: str = ""
     """Hex; of version 1, else of version 2."""
     private: bool = False
     trackers: int = 0
     web_seeds: int = 0
+    peers: int = 0
+    """Peers that a link names by their addresses."""
     running: TransferId | None = None
     """It is on the list already."""
 
@@ -196,6 +200,13 @@ class ReadTorrent(Command[TorrentFacts]):
     """
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMagnet(Command[TorrentFacts]):
+    """What a magnet link says; nobody is asked, nothing is added. FormatError when it is none."""
+
+    link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

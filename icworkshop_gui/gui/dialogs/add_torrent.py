@@ -13,6 +13,7 @@ from icworkshop_gui.gui.theme import Text
 from icworkshop_gui.gui.tokens import Measure, Token
 from icworkshop_gui.gui.widgets.buttons import Button, Kind
 from icworkshop_gui.gui.widgets.card import Card
+from icworkshop_gui.gui.widgets.empty_state import EmptyState
 from icworkshop_gui.gui.widgets.facts import FactsCard, NoteLine
 from icworkshop_gui.gui.widgets.labels import ElidedLabel, IconLabel, Label
 from icworkshop_gui.gui.widgets.row_list import RowItem, RowList
@@ -33,7 +34,7 @@ class AddTorrentSheet(Sheet):
         super().__init__("Add download", side=Side.RIGHT, width=Measure.SHEET)
         self._facts = facts
         self._folder = folder
-        self.name = Label(clipped(facts.name), Text.HEADING, wrap=True)
+        self.name = Label(clipped(facts.name) or "Name not known yet", Text.HEADING, wrap=True)
         self.numbers = FactsCard()
         self.numbers.set_facts(self._numbers(free))
         self.files = RowList("Files", tall=False)
@@ -49,7 +50,7 @@ class AddTorrentSheet(Sheet):
         if left_out:
             more = count(left_out, "more file is", "more files are")
             self.body.addWidget(Label(f"{more} not listed here.", Text.SECOND, Token.MUTED))
-        self.body.addWidget(self.files, 1)
+        self.body.addWidget(self.files if facts.files else self._unknown(), 1)
         self.body.addWidget(self._place_card())
         self.start = Switch("Start now")
         self.start.setChecked(True)
@@ -58,22 +59,32 @@ class AddTorrentSheet(Sheet):
         self.body.addWidget(NoteLine("info", note))
         cancel = self.add_button(Button("Cancel"))
         cancel.clicked.connect(self.close_sheet)
-        words = "Show it in Downloads" if facts.running is not None else f"Download {size(facts.size)}"
+        fetch = f"Download {size(facts.size)}" if facts.metainfo else "Download"
+        words = "Show it in Downloads" if facts.running is not None else fetch
         self.go = self.add_button(Button(words, kind=Kind.PRIMARY))
         self.go.clicked.connect(self._go)
+
+    @staticmethod
+    def _unknown() -> EmptyState:
+        """A link names a content and says nothing of it."""
+        words = "A magnet link does not say what it brings. Other players are asked; Downloads shows it then."
+        return EmptyState("magnet", "Size and files are not known yet", words)
 
     def _numbers(self, free: int) -> list[tuple[str, str]]:
         facts = self._facts
         helpers = [count(facts.trackers, "tracker", "trackers")] if facts.trackers else []
         if facts.web_seeds:
             helpers.append(count(facts.web_seeds, "web server", "web servers"))
-        numbers = [
-            ("Size", f"{size(facts.size)} in {count(facts.file_count, 'file', 'files')}"),
-            ("Sources it names", ", ".join(helpers) or "none"),
-        ]
+        if facts.peers:
+            helpers.append(count(facts.peers, "player", "players"))
+        numbers = [("Sources it names", ", ".join(helpers) or "none")]
+        if facts.file_count:
+            numbers.insert(0, ("Size", f"{size(facts.size)} in {count(facts.file_count, 'file', 'files')}"))
         if facts.private:
             numbers.append(("Private", "only its own trackers are asked for players"))
-        if free:
+        if free and facts.link:
+            numbers.append(("Free space", size(free)))
+        elif free:
             room = free - facts.size
             numbers.append(("Free afterwards", size(room) if room > 0 else f"not enough: {size(free)} free"))
         numbers.append(("Info-hash", facts.info_hash))
