@@ -9,6 +9,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from icworkshop_gui.core.errors import FormatError
@@ -87,28 +88,7 @@ class Metainfo:
     @classmethod
     def parse(cls, data: bytes) -> Metainfo:
         """From a whole `.torrent` file. FormatError says what is wrong with it."""
-        found = scan(data, limits=TORRENT_LIMITS)
-        root = found.value
-        if not isinstance(root, dict) or b"info" not in root:
-            raise FormatError("not a torrent: no info dict")
-        if found.end != len(data):
-            raise FormatError(f"{len(data) - found.end} stray bytes behind the torrent")
-        start, end = found.spans[b"info"]
-        layers = root.get(b"piece layers")
-        if layers is not None and not isinstance(layers, dict):
-            raise FormatError("piece layers that are no dict")
-        return _build(
-            data[start:end],
-            root[b"info"],
-            # Left out like in a magnet link's metadata: then no piece's tree hash is known.
-            layers=layers,
-            is_sorted=found.is_sorted,
-            trackers=urls.tracker_tiers(_tiers(root)),
-            web_seeds=urls.web_seeds(_texts(root.get(b"url-list"))),
-            http_seeds=urls.web_seeds(_texts(root.get(b"httpseeds"))),
-            comment=_text(root, b"comment"),
-            created_by=_text(root, b"created by"),
-        )
+        return _parsed(data)
 
     @classmethod
     def from_info(
@@ -196,6 +176,35 @@ class Metainfo:
         while not self.files[position].size:
             position -= 1
         return self.files[position]
+
+
+@lru_cache(maxsize=1)
+def _parsed(data: bytes) -> Metainfo:
+    """Remembered, since the same torrent is wanted several times on its way from a command to its content, and one of
+    many files costs milliseconds each time.
+    """
+    found = scan(data, limits=TORRENT_LIMITS)
+    root = found.value
+    if not isinstance(root, dict) or b"info" not in root:
+        raise FormatError("not a torrent: no info dict")
+    if found.end != len(data):
+        raise FormatError(f"{len(data) - found.end} stray bytes behind the torrent")
+    start, end = found.spans[b"info"]
+    layers = root.get(b"piece layers")
+    if layers is not None and not isinstance(layers, dict):
+        raise FormatError("piece layers that are no dict")
+    return _build(
+        data[start:end],
+        root[b"info"],
+        # Left out like in a magnet link's metadata: then no piece's tree hash is known.
+        layers=layers,
+        is_sorted=found.is_sorted,
+        trackers=urls.tracker_tiers(_tiers(root)),
+        web_seeds=urls.web_seeds(_texts(root.get(b"url-list"))),
+        http_seeds=urls.web_seeds(_texts(root.get(b"httpseeds"))),
+        comment=_text(root, b"comment"),
+        created_by=_text(root, b"created by"),
+    )
 
 
 def _build(

@@ -34,10 +34,10 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def sync_files(paths: Iterable[Path]) -> None:
+def sync_files(paths: Iterable[str | Path]) -> None:
     """Flush the content of these files. OSError when one is gone or the disk refuses."""
     ordered = list(paths)
-    if len(ordered) > SYNC_EACH_MAX and _sync_file_system(ordered[0].parent):
+    if len(ordered) > SYNC_EACH_MAX and _sync_file_system(os.path.dirname(ordered[0])):
         return
     for path in ordered:
         fd = os.open(path, (os.O_RDWR if sys.platform == "win32" else os.O_RDONLY) | getattr(os, "O_BINARY", 0))
@@ -47,7 +47,7 @@ def sync_files(paths: Iterable[Path]) -> None:
             os.close(fd)
 
 
-def _sync_file_system(folder: Path) -> bool:
+def _sync_file_system(folder: str) -> bool:
     """syncfs(2) on the file system of `folder`; False where there is no such call."""
     if sys.platform != "linux":
         return False
@@ -59,7 +59,7 @@ def _sync_file_system(folder: Path) -> bool:
     try:
         if syncfs(fd) != 0:
             code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(folder))
+            raise OSError(code, os.strerror(code), folder)
     finally:
         os.close(fd)
     return True

@@ -111,7 +111,7 @@ class LayoutStorage:
         for extent in self.layout.extents:
             if isinstance(extent, StagedBlob | PlainFile) and extent.size:
                 try:
-                    size = min(os.stat(self._path(extent), follow_symlinks=False).st_size, extent.size)
+                    size = min(os.stat(self._place(extent), follow_symlinks=False).st_size, extent.size)
                 except (FileNotFoundError, NotADirectoryError):
                     size = 0
                 except OSError as error:
@@ -165,9 +165,10 @@ class LayoutStorage:
             self._unsynced.add(extent)
         file = self._acquire(extent, write=True)
         try:
-            with disk_errors():
-                write_at(file, chunks, begin)
-                vanished = os.fstat(file.fd).st_nlink == 0
+            write_at(file, chunks, begin)
+            vanished = os.fstat(file.fd).st_nlink == 0
+        except OSError as error:
+            raise storage_error(error) from error
         finally:
             self._files.release(file)
         if vanished:
@@ -189,49 +190,49 @@ class LayoutStorage:
             unsynced, self._unsynced = self._unsynced, set()
         try:
             with disk_errors():
-                paths = [path for extent in unsynced if (path := self._in_place(extent)) is not None]
-                sync_files(paths)
-                for folder in self._folders(paths):
+                in_place = [(extent, path) for extent in unsynced if (path := self._in_place(extent)) is not None]
+                sync_files([path for _, path in in_place])
+                for folder in self._folders(extent for extent, _ in in_place):
                     sync_folder(folder)
         except BaseException:
             with self._lock:
                 self._unsynced |= unsynced
             raise
 
-    def _in_place(self, extent: StagedBlob | PlainFile) -> Path | None:
+    def _in_place(self, extent: StagedBlob | PlainFile) -> str | None:
         """The path to flush; None when its bytes were published, which flushed them. OSError, StorageError(GONE).
 
         A folder that was moved or replaced takes its open files along: what they hold is not where we look.
         """
-        path = self._path(extent)
+        path = self._place(extent)
         if isinstance(extent, StagedBlob):
             if not os.path.lexists(path) and self._is_stored(extent.blob):
                 return None
             return path
-        file = self._acquire(extent, write=True)
+        file = self._files.opened((self._number, extent.path, True))
         try:
-            moved = os.fstat(file.fd).st_ino != os.stat(path, follow_symlinks=False).st_ino
+            there = os.stat(path, follow_symlinks=False).st_ino
+            moved = file is not None and os.fstat(file.fd).st_ino != there
         except FileNotFoundError:
             moved = True
         finally:
-            self._files.release(file)
+            if file is not None:
+                self._files.release(file)
         if moved:
             self._forget(extent)
-            raise StorageError(StorageFault.GONE, str(path), "moved while open")
+            raise StorageError(StorageFault.GONE, path, "moved while open")
         return path
 
-    def _folders(self, paths: Iterable[Path]) -> set[Path]:
+    def _folders(self, extents: Iterable[StagedBlob | PlainFile]) -> set[Path]:
         """The folders whose names the files rely on, down from the root."""
-        stop = {self._staging, self._root}
         folders: set[Path] = set()
-        for path in paths:
-            for folder in path.parents:
-                if folder in folders:
-                    break
-                folders.add(folder)
-                if folder in stop:
-                    break
-        return folders
+        branches: set[tuple[str, ...]] = set()
+        for extent in extents:
+            if isinstance(extent, StagedBlob):
+                folders.update(() if self._staging is None else (self._staging,))
+            else:
+                branches.update(extent.path[:depth] for depth in range(len(extent.path)))
+        return folders | {self._folder().joinpath(*branch) for branch in branches}
 
     def close(self) -> None:
         """Close what is open. Does not sync."""
@@ -280,13 +281,14 @@ class LayoutStorage:
         prefix = (self._number, extent.blob if isinstance(extent, StagedBlob) else extent.path)
         self._files.forget(lambda key: isinstance(key, tuple) and key[:2] == prefix)
 
-    def _path(self, extent: StagedBlob | PlainFile) -> Path:
+    def _place(self, extent: StagedBlob | PlainFile) -> str:
+        """As text: a Path costs more than the system call that it is made for, and there may be thousands."""
         if isinstance(extent, StagedBlob):
-            return self._staged_path(extent.blob)
-        return self._folder().joinpath(*extent.path)
+            return os.fspath(self._staged_path(extent.blob))
+        return os.path.join(self._folder(), *extent.path)
 
     def _describe(self, extent: Extent) -> str:
-        return str(self._path(extent)) if isinstance(extent, StagedBlob | PlainFile) else ""
+        return self._place(extent) if isinstance(extent, StagedBlob | PlainFile) else ""
 
     def _staged_path(self, blob: BlobId) -> Path:
         assert self._staging is not None, "a layout with staged blobs needs a staging folder"

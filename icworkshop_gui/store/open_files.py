@@ -53,11 +53,19 @@ class OpenFiles:
                 surplus.append(fresh)
             excess = len(self._files) - self._limit
             if excess > 0:
-                idle = islice((key for key, file in self._files.items() if not file.users), excess)
-                surplus.extend(self._files.pop(key) for key in list(idle))
+                idle = list(islice((key for key, file in self._files.items() if not file.users), excess))
+                surplus.extend([self._files.pop(key) for key in idle])
         for loser in surplus:
             os.close(loser.fd)
         return file
+
+    def opened(self, key: Hashable) -> OpenFile | None:
+        """As `acquire`, but only if it is open."""
+        with self._lock:
+            file = self._files.get(key)
+            if file is not None:
+                file.users += 1
+            return file
 
     def release(self, file: OpenFile) -> None:
         with self._lock:

@@ -19,6 +19,8 @@ _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os,
 # A FIFO in the place of a file would make the open wait for ever.
 _NON_BLOCK = getattr(os, "O_NONBLOCK", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_FOLLOW | _COMMON
+_NO_NAMES = frozenset(("", ".", ".."))
+_NOT_IN_NAMES = frozenset("/\\\0:")
 _BY_DESCRIPTOR = bool(_NO_FOLLOW) and os.open in os.supports_dir_fd and os.mkdir in os.supports_dir_fd
 
 
@@ -69,7 +71,7 @@ def remove_below(root: Path, path: tuple[str, ...]) -> bool:
 def check_elements(path: tuple[str, ...]) -> None:
     """FormatError for a path that could leave its folder by its own words."""
     for element in path:
-        if element in ("", ".", "..") or any(letter in element for letter in "/\\\0") or ":" in element:
+        if element in _NO_NAMES or not _NOT_IN_NAMES.isdisjoint(element):
             raise FormatError("an unsafe path")
     if not path:
         raise FormatError("a file without a name")

@@ -17,6 +17,7 @@ from icworkshop_gui.core.errors import FormatError, StorageError, StorageFault
 from icworkshop_gui.core.geometry import Geometry
 from icworkshop_gui.formats.create import TorrentVersion
 from icworkshop_gui.formats.metainfo import Metainfo
+from icworkshop_gui.store import layout_storage
 from icworkshop_gui.store.hashing import Cancelled
 from icworkshop_gui.store.layout import (
     Blob,
@@ -363,6 +364,25 @@ def test_the_folder_is_moved(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         storage.sync()
     assert caught.value.fault is StorageFault.GONE
+
+
+def test_of_many_files_none_is_opened_again_to_be_flushed_and_one_that_went_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = OpenFiles(limit=2)
+    storage = LayoutStorage(plain(*[10] * 40), root=tmp_path / "down", files=files)
+    storage.write(0, [bytes(400)])
+    (tmp_path / "down" / "dir" / "7.bin").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(layout_storage, "open_below", lambda *_, **__: pytest.fail("opened"))
+        with pytest.raises(StorageError) as caught:
+            storage.sync()
+        assert caught.value.fault is StorageFault.GONE
+    assert not (tmp_path / "down" / "dir" / "7.bin").exists()
+    storage.write(70, [bytes(10)])
+    storage.sync()
+    assert (tmp_path / "down" / "dir" / "7.bin").read_bytes() == bytes(10)
+    files.close()
 
 
 # links that lead elsewhere
