@@ -14,6 +14,7 @@ from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.engine.content import Content
+from icworkshop_gui.engine.discovery.dht import Dht
 from icworkshop_gui.engine.discovery.tracker import TrackerAnnouncer
 from icworkshop_gui.engine.lobby import LobbyHall
 from icworkshop_gui.engine.net.dialer import Dialer
@@ -46,6 +47,7 @@ class Neighbourhood(Protocol):
     web_slots: RequestSlots
     hall: LobbyHall
     dialer: Dialer
+    dht: Dht
 
     def peer_port(self) -> int:
         """0 while not listening."""
@@ -130,6 +132,7 @@ class Exchange:
             hall=session.hall,
             hints=hints,
             info=meta.info,
+            on_node=session.dht.meet if session.dht.is_on and content.in_dht else None,
         )
         self.swarm.start()
         self.add_peers(peers)

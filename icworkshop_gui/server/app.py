@@ -22,6 +22,7 @@ from icworkshop_gui import __version__
 from icworkshop_gui.core.clock import Clock, SystemClock
 from icworkshop_gui.core.errors import NotFound, RegistryError, UserError, WorkshopError
 from icworkshop_gui.core.ids import InfoHash
+from icworkshop_gui.engine.content import is_local_url
 from icworkshop_gui.engine.host import EngineHost
 from icworkshop_gui.registry.schema import API
 from icworkshop_gui.server.addresses import own_address
@@ -80,6 +81,8 @@ def start_engine(config: ServerConfig) -> Engine:
             "workshop.p2p.listen_port": str(config.bt_port),
             "workshop.p2p.max_upload_speed": config.upload_limit,
             "workshop.p2p.sharing": "true",
+            # What only this house can reach is told to nobody outside it.
+            "workshop.p2p.dht": "true" if config.public_url and not is_local_url(config.public_url) else "false",
         },
     ).start()
 

@@ -23,7 +23,7 @@ from icworkshop_gui.engine.net.limiter import Budget
 from icworkshop_gui.engine.net.peer_port import UdpPort
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.wire.dht.lookup import Purpose
-from icworkshop_gui.wire.dht.node import DhtNode, LookupEnded, PeersFound
+from icworkshop_gui.wire.dht.node import PRIVILEGED, DhtNode, LookupEnded, PeersFound
 from icworkshop_gui.wire.dht.table import K
 
 FIRST_BYTE: Final = b"d"
@@ -189,7 +189,7 @@ class Dht:
     def meet(self, endpoint: Endpoint) -> None:
         """A peer says that it has a node there (BEP 5, the `port` message)."""
         node = self._nodes.get(endpoint.is_ipv6)
-        if node is not None:
+        if node is not None and endpoint.port >= PRIVILEGED:
             node.ping(endpoint, self._world.clock.now())
             self._flush()
 

@@ -42,6 +42,7 @@ from icworkshop_gui.wire.peer.messages import (
     NotInterested,
     PeerBitfield,
     Piece,
+    Port,
     Reject,
     Request,
     Suggest,
@@ -114,6 +115,8 @@ class Swarmside(Protocol):
 
     def heard(self, peer: Peer, event: Extended) -> None: ...
 
+    def named_node(self, endpoint: Endpoint) -> None: ...
+
     def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None: ...
 
 
@@ -176,6 +179,7 @@ class Peer:
         self._refused_mask = 0
         """Pieces that it has lately refused."""
         self._refused_at = 0.0
+        self._named_node = False
         self._out: list[Buffer] = []
         self._handling = False
         self._asks = False
@@ -548,6 +552,12 @@ class Peer:
     def _on_extended(self, event: Extended, now: float) -> None:
         self._side.heard(self, event)
 
+    def _on_port(self, event: Port, now: float) -> None:
+        # Once: a peer has one node, and each of these has us send something there.
+        if not self._named_node:
+            self._named_node = True
+            self._side.named_node(Endpoint(self.endpoint.host, event.number))
+
     def _on_nothing(self, event: HaveNone | Suggest, now: float) -> None:
         """Says nothing that we act on."""
 
@@ -619,6 +629,7 @@ _HANDLERS: dict[type, Callable[[Peer, Any, float], None]] = {
     Suggest: Peer._on_nothing,
     Reject: Peer._on_reject,
     AllowedFast: Peer._on_allowed_fast,
+    Port: Peer._on_port,
     Extended: Peer._on_extended,
     ExtensionHandshake: Peer._on_extension_handshake,
 }

@@ -48,7 +48,7 @@ from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
 from icworkshop_gui.wire.peer.extensions import EXTENSIONS, ut_metadata, without
-from icworkshop_gui.wire.peer.handshake import Handshake
+from icworkshop_gui.wire.peer.handshake import Handshake, our_reserved
 from icworkshop_gui.wire.peer.messages import Extended
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
 
@@ -118,6 +118,7 @@ class Swarm:
         hall: LobbyHall | None = None,
         hints: Hints | None = None,
         info: bytes = b"",
+        on_node: Callable[[Endpoint], None] | None = None,
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
@@ -125,6 +126,7 @@ class Swarm:
         connections over all swarms; None: this swarm dials for itself. `spare`: connections left to the whole program.
         `web_slots`: requests to web servers of the whole program; None: this swarm counts for itself.
         `hall`: the lobby we are in; None: never in one.
+        `on_node`: told of nodes of the DHT that peers have; None: we have none, or this torrent has no part in it.
         `hints`: what is known of pieces that are not had; those that prove wrong are taken out of it.
         `info`: the info dict, given to those who only know its hash (BEP 9), unless the torrent is private.
         """
@@ -143,7 +145,8 @@ class Swarm:
         self._listener = listener
         self._limit_down = limit_down or Limiter(None)
         self._limit_up = limit_up or Limiter(None)
-        self._ours = Handshake(info_hash, peer_id)
+        self._on_node = None if private or listen_port is None else on_node
+        self._ours = Handshake(info_hash, peer_id, our_reserved(dht=self._on_node is not None))
         self._next_key = 1
         self._roster = Roster(
             ours=self._ours,
@@ -432,10 +435,16 @@ class Swarm:
             upload_only=self.tracker.is_complete,
             metadata_size=self._metadata.size,
         ) + self._showing.welcome(peer)
+        if self._ours.supports_dht and theirs.supports_dht and self.listen_port is not None:
+            hello += wire.port(self.listen_port)
         self._roster.enter(peer)
         self.picker.peers = len(self._peers)
         peer.say(hello)
         peer.begin(leftover)
+
+    def named_node(self, endpoint: Endpoint) -> None:
+        if self._on_node is not None:
+            self._on_node(endpoint)
 
     def peer_gone(self, peer: Peer, reason: str, *, fault: bool) -> None:
         logger.debug("peer=%s gone reason=%s fault=%s", peer.endpoint, reason, fault)

@@ -21,6 +21,7 @@ BITFIELD: Final = 5
 REQUEST: Final = 6
 PIECE: Final = 7
 CANCEL: Final = 8
+PORT: Final = 9
 SUGGEST: Final = 13
 HAVE_ALL: Final = 14
 HAVE_NONE: Final = 15
@@ -109,6 +110,11 @@ def run_length(data: bytes | bytearray, start: int, end: int) -> int:
 def bitfield(bits: Bitfield) -> bytes:
     raw = bits.to_bytes()
     return HEADER.pack(1 + len(raw), BITFIELD) + raw
+
+
+def port(number: int) -> bytes:
+    """Where our node of the DHT is (BEP 5)."""
+    return HEADER.pack(3, PORT) + number.to_bytes(2)
 
 
 def extended(ident: int, payload: bytes) -> bytes:

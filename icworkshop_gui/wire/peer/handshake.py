@@ -18,19 +18,24 @@ EXTENDED_BYTE, EXTENDED_BIT = 5, 0x10
 """BEP 10."""
 FAST_BYTE, FAST_BIT = 7, 0x04
 """BEP 6."""
+DHT_BYTE, DHT_BIT = 7, 0x01
+"""BEP 5, "BitTorrent Protocol Extension"."""
 
 _LENT: Final = 4096
 """Bytes lent to a connection whose first bytes are awaited: room for the handshake and what usually follows."""
 
 
-def _our_reserved() -> bytes:
+def our_reserved(*, dht: bool = False) -> bytes:
+    """What we can do; `dht`: we have a node, and say where."""
     reserved = bytearray(8)
     reserved[EXTENDED_BYTE] |= EXTENDED_BIT
     reserved[FAST_BYTE] |= FAST_BIT
+    if dht:
+        reserved[DHT_BYTE] |= DHT_BIT
     return bytes(reserved)
 
 
-OUR_RESERVED: Final = _our_reserved()
+OUR_RESERVED: Final = our_reserved()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,10 @@ class Handshake:
     @property
     def supports_extended(self) -> bool:
         return bool(self.reserved[EXTENDED_BYTE] & EXTENDED_BIT)
+
+    @property
+    def supports_dht(self) -> bool:
+        return bool(self.reserved[DHT_BYTE] & DHT_BIT)
 
     def encode(self) -> bytes:
         return PROTOCOL + self.reserved + self.info_hash + self.peer_id

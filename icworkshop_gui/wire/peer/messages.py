@@ -125,6 +125,13 @@ class AllowedFast:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """They have a node of the DHT on this UDP port, never 0 (BEP 5)."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extended:
     """A message of an extension that we announced (BEP 10)."""
 
@@ -148,6 +155,7 @@ Event = (
     | Suggest
     | Reject
     | AllowedFast
+    | Port
     | Extended
     | ExtensionHandshake
 )

@@ -76,6 +76,8 @@ RULES: Final[Mapping[int, _Rule]] = {
     codec.REQUEST: _Rule(12),
     codec.PIECE: _Rule(None),
     codec.CANCEL: _Rule(12),
+    # Without the bit that announces it, too: it does no harm, and some clients send it so.
+    codec.PORT: _Rule(2, neutral=True),
     codec.SUGGEST: _Rule(4, needs="fast"),
     codec.HAVE_ALL: _Rule(0, needs="fast", opening=True),
     codec.HAVE_NONE: _Rule(0, needs="fast", opening=True),
@@ -140,6 +142,7 @@ class PeerWire:
             codec.BITFIELD: self._on_bitfield,
             codec.REQUEST: self._on_request,
             codec.CANCEL: self._on_cancel,
+            codec.PORT: self._on_port,
             codec.SUGGEST: self._on_suggest,
             codec.HAVE_ALL: self._on_have_all,
             codec.HAVE_NONE: self._on_have_none,
@@ -368,6 +371,10 @@ class PeerWire:
     def _on_have(self, start: int, stop: int) -> Event:
         return messages.Have(self._index(start))
 
+    def _on_port(self, start: int, stop: int) -> Event | None:
+        number = int.from_bytes(self._view[start:stop])
+        return messages.Port(number) if number else None
+
     def _on_suggest(self, start: int, stop: int) -> Event:
         return messages.Suggest(self._index(start))
 
@@ -486,6 +493,10 @@ class PeerWire:
         if not self.fast:
             return b""
         return self._sent(codec.with_index(codec.SUGGEST, indices))
+
+    def port(self, number: int) -> bytes:
+        """Say where our node of the DHT is. To be sent to peers whose handshake says that they have one, too."""
+        return self._sent(codec.port(number))
 
     def extension_handshake(
         self,

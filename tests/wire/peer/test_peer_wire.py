@@ -32,6 +32,7 @@ from icworkshop_gui.wire.peer.messages import (
     NotInterested,
     PeerBitfield,
     Piece,
+    Port,
     Reject,
     Request,
     Suggest,
@@ -66,6 +67,7 @@ LEGAL: dict[int, tuple[bytes, Event]] = {
     6: (frame(6, u32(1, 16384, 16384)), Request(1, 16384, 16384)),
     7: (frame(7, u32(1, 5) + b"abc"), Piece(1, 5, memoryview(b"abc"))),
     8: (frame(8, u32(1, 0, 16384)), Cancel(1, 0, 16384)),
+    9: (frame(9, b"\x1a\xe1"), Port(6881)),
     13: (frame(13, u32(2)), Suggest(2)),
     14: (frame(14), HaveAll()),
     15: (frame(15), HaveNone()),
@@ -225,7 +227,7 @@ def test_requests_up_to_128_kib_are_taken() -> None:
 
 
 def test_keep_alives_and_unknown_messages_say_nothing() -> None:
-    data = b"\0\0\0\0" + frame(99, b"hello") + frame(9, b"\x1a\xe1") + frame(99, bytes(codec.UNKNOWN_BODY_MAX - 1))
+    data = b"\0\0\0\0" + frame(99, b"hello") + frame(10, b"\x1a\xe1") + frame(99, bytes(codec.UNKNOWN_BODY_MAX - 1))
     assert deliver(wire(), data + frame(5, b"\x80") + b"\0\0\0\0") == [PeerBitfield(Bitfield.of(4, [0]))]
 
 
@@ -504,3 +506,16 @@ def test_a_peer_that_says_nothing_is_given_up() -> None:
     with pytest.raises(PeerProtocolError) as caught:
         machine.handle_timer(100.0 + SILENCE_MAX)
     assert caught.value.violation is Violation.SILENT
+
+
+def test_the_port_of_a_node_of_the_dht() -> None:
+    ours, theirs = wire(), wire()
+    data = ours.bitfield(Bitfield(SMALL.piece_count)) + ours.port(6881)
+    assert data.endswith(b"\0\0\0\x03\x09\x1a\xe1")
+    assert Port(6881) in deliver(theirs, data)
+    # It means nothing else, and so may come before the bitfield; port 0 is nowhere.
+    late = wire()
+    assert deliver(late, b"\0\0\0\x03\x09\0\0") == []
+    assert deliver(late, b"\0\0\0\x01\x0e") == [HaveAll()]
+    with pytest.raises(PeerProtocolError):
+        deliver(late, b"\0\0\0\x04\x09\x1a\xe1\0")
