@@ -197,7 +197,7 @@ class Library:
                 ref=ref,
                 size=self._unique.get(ref, 0),
                 asked=record.asked,
-                pinned=record.pinned,
+                pinned=record.pinned or ref in self._session.profiles.kept,
                 temporary=record.temporary,
                 used_at=record.used_at or record.added_at,
                 needs=self._needs_of(ref),

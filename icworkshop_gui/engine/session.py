@@ -50,6 +50,7 @@ from icworkshop_gui.engine.net.incoming import HandshakeGate
 from icworkshop_gui.engine.net.limiter import LimiterTicker
 from icworkshop_gui.engine.net.peer_port import PeerPort
 from icworkshop_gui.engine.net.stream import Stream
+from icworkshop_gui.engine.profiles import ProfileDesk
 from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.reviews import Reviews
@@ -64,6 +65,7 @@ from icworkshop_gui.engine.transfers import Transfers
 from icworkshop_gui.engine.updates import Updates
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.formats.lockfile import LockFile
+from icworkshop_gui.formats.profile import Profile
 from icworkshop_gui.registry.cache import RegistryCache
 from icworkshop_gui.registry.seen import Seen
 from icworkshop_gui.registry.source import folder_of, is_index, parse_address
@@ -180,6 +182,7 @@ class Session:
         self.updates = Updates(self)
         self.reviews = Reviews(self)
         self.subscriptions = Subscriptions(self)
+        self.profiles = ProfileDesk(self)
         self._gate = HandshakeGate(self._on_handshake)
         self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
@@ -190,6 +193,7 @@ class Session:
             if notice:
                 self.tell(EngineFault(message=notice, detail=""))
         await self.subscriptions.load()
+        await self.profiles.load()
         await self.library.load()
         await self.transfers.load()
         for job in (
@@ -548,6 +552,26 @@ class Session:
             case wish.SetSeedGoal(transfers, goal):
                 for transfer in transfers:
                     self.transfers.get(transfer).update(goal=goal)
+            case wish.ListProfiles():
+                return await self.profiles.list()
+            case wish.SaveProfile(name, sources, choices, game_module):
+                await self.profiles.save(
+                    Profile(name=name, sources=sources, choices=tuple(sorted(choices)), game_module=game_module)
+                )
+            case wish.DeleteProfile(name):
+                await self.profiles.delete(name)
+            case wish.RestoreProfile(name):
+                await self.profiles.restore(name)
+            case wish.InspectProfile(name):
+                return await self.profiles.inspect(name)
+            case wish.ActivateProfile(name):
+                return await self.profiles.activate(name)
+            case wish.CompareProfiles(one, other):
+                return await self.profiles.compare(one, other)
+            case wish.ExportProfile(name):
+                return await self.profiles.export(name)
+            case wish.ImportProfile(data, name):
+                return await self.profiles.bring(data, name)
             case wish.AddSource(url):
                 await self._add_source(url)
             case wish.CheckSources():

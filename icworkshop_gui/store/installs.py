@@ -12,20 +12,19 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import FormatError, StorageError, StorageFault
 from icworkshop_gui.core.ids import BlobId
-from icworkshop_gui.formats.archive import ArchiveEntry, iter_content, read_archive
-from icworkshop_gui.formats.header import HEADER_SIZE
-from icworkshop_gui.formats.skeleton import FileSegment, Skeleton
+from icworkshop_gui.formats.archive import ArchiveEntry, iter_content
+from icworkshop_gui.formats.skeleton import FileSegment
 from icworkshop_gui.store.blobs import BlobStore
 from icworkshop_gui.store.clone import EVERY_WAY, FileMaker, How
 from icworkshop_gui.store.disk import require_space, storage_error
 from icworkshop_gui.store.durable import disk_errors, remove_tree, sync_files, sync_folder
 from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, hash_file, never, no_progress
-from icworkshop_gui.store.layout_file import LayoutFile
+from icworkshop_gui.store.package_files import OpenPackage, make_file, segment_of, segments_of
 from icworkshop_gui.store.packages import Packages
 from icworkshop_gui.store.safe_open import open_below, remove_below
 
@@ -117,9 +116,9 @@ class Installs:
         unpacked: list[Path] = []
         done = 0
         with self._opened(ref) as (file, skeleton, entries):
-            segments = _segments(skeleton)
+            segments = segments_of(skeleton)
             self._blobs.recall(segment.sha256 for segment in segments.values())
-            require_space(fresh, sum(entry.size for entry in entries if _segment_of(entry, segments) is None))
+            require_space(fresh, sum(entry.size for entry in entries if segment_of(entry, segments) is None))
             for entry in entries:
                 if cancel():
                     raise Cancelled
@@ -130,20 +129,7 @@ class Installs:
                     if folder not in folders:
                         os.makedirs(folder, exist_ok=True)
                         folders.add(folder)
-                segment = _segment_of(entry, segments)
-                if segment is not None:
-                    blob = self._blobs.path(segment.sha256)
-                    if not self._blobs.has(segment.sha256):
-                        raise StorageError(StorageFault.CHANGED, str(blob))
-                    with disk_errors():
-                        maker.make(blob, target)
-                else:
-                    with disk_errors(), open(target, "xb") as out:
-                        for chunk in iter_content(file, entry):
-                            if cancel():
-                                raise Cancelled
-                            out.write(chunk)
-                    maker.copied += entry.size
+                if make_file(self._blobs, maker, file, entry, segment_of(entry, segments), target, cancel):
                     unpacked.append(Path(target))
                 paths.add(path)
                 done += entry.size
@@ -216,11 +202,11 @@ class Installs:
             return PackageCheck(files=len(skeleton.files), bad=tuple(sorted(bad)), lost=tuple(lost))
         with self._opened(ref) as (package, _, entries):
             if record.is_installed and record.removed_at is None:
-                segments = _segments(skeleton)
+                segments = segments_of(skeleton)
                 for entry in entries:
                     if cancel():
                         raise Cancelled
-                    if not self._is_right(Path(record.folder), entry, _segment_of(entry, segments), package):
+                    if not self._is_right(Path(record.folder), entry, segment_of(entry, segments), package):
                         bad.add(entry.path)
             return PackageCheck(files=len(entries), bad=tuple(sorted(bad)))
 
@@ -246,39 +232,8 @@ class Installs:
                 wanted.update(chunk)
             return hashlib.file_digest(file, "sha256").digest() == wanted.digest()
 
-    def _opened(self, ref: PackageRef) -> _OpenPackage:
-        return _OpenPackage(self._packages, ref)
-
-
-class _OpenPackage:
-    """The package as a file, its skeleton and its checked entries, while a `with` lasts."""
-
-    def __init__(self, packages: Packages, ref: PackageRef) -> None:
-        self._skeleton = packages.skeleton(ref)
-        self._storage = packages.seed_storage(ref)
-
-    def __enter__(self) -> tuple[BinaryIO, Skeleton, tuple[ArchiveEntry, ...]]:
-        file = cast("BinaryIO", LayoutFile(self._storage))
-        try:
-            # Manifest and header were read when the package came into the store.
-            return file, self._skeleton, read_archive(file, HEADER_SIZE)
-        except BaseException:
-            self._storage.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self._storage.close()
-
-
-def _segments(skeleton: Skeleton) -> dict[int, FileSegment]:
-    """By offset in the package. Their paths are not used: the archive's own, covered by its SHA-256, are the truth."""
-    return {offset: segment for offset, segment in skeleton.with_offsets() if isinstance(segment, FileSegment)}
-
-
-def _segment_of(entry: ArchiveEntry, segments: dict[int, FileSegment]) -> FileSegment | None:
-    """The segment that is exactly this file's content; None for a file that must be unpacked."""
-    segment = segments.get(entry.offset)
-    return segment if segment is not None and entry.is_stored and segment.size == entry.size and segment.path else None
+    def _opened(self, ref: PackageRef) -> OpenPackage:
+        return OpenPackage(self._packages, ref)
 
 
 def _shifted(progress: Progress, start: int) -> Progress:

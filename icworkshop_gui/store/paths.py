@@ -61,6 +61,10 @@ class StorePaths:
     """Lock file between programs that share the store."""
     install: Path
     """`<data_dir>/mods`: installed files for the game."""
+    profiles: Path
+    """`<data_dir>/profiles`: named sets."""
+    active: Path
+    """`<data_dir>/active`: one of them as one tree, for the game."""
 
     @classmethod
     def below(cls, data: Path, *, install: Path | None = None) -> StorePaths:
@@ -77,6 +81,8 @@ class StorePaths:
             index=root / "store.db",
             gate=root / "store.lock",
             install=install or data / "mods",
+            profiles=data / "profiles",
+            active=data / "active",
         )
 
     def create(self) -> None:

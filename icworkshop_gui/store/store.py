@@ -11,6 +11,7 @@ from pathlib import Path
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.errors import StorageError
 from icworkshop_gui.core.ids import BlobId, TransferId
+from icworkshop_gui.store.active_set import ActiveFolder
 from icworkshop_gui.store.blobs import BlobStore
 from icworkshop_gui.store.disk import free_space
 from icworkshop_gui.store.durable import Gate, disk_errors
@@ -21,6 +22,7 @@ from icworkshop_gui.store.layout_storage import LayoutStorage
 from icworkshop_gui.store.open_files import OPEN_FILES_MAX, OpenFiles
 from icworkshop_gui.store.packages import Packages
 from icworkshop_gui.store.paths import StorePaths
+from icworkshop_gui.store.profiles import Profiles
 from icworkshop_gui.store.staging import discard_folder
 from icworkshop_gui.store.transfers import SetAside, TransferRecords
 
@@ -70,6 +72,8 @@ class Store:
             self.transfers = TransferRecords(paths.transfers)
             self.packages = Packages(paths.packages, self.index, self.blobs, self.files, wall)
             self.installs = Installs(self.packages, self.blobs, wall)
+            self.profiles = Profiles(paths.profiles)
+            self.active = ActiveFolder(paths.active, self.packages, self.blobs)
             with self.gate:
                 self.set_aside: list[SetAside] = self.packages.load()
         except BaseException:

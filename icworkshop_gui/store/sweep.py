@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.ids import BlobId
+from icworkshop_gui.store.disk import storage_error
 from icworkshop_gui.store.durable import disk_errors, remove_tree
 from icworkshop_gui.store.staging import discard_folder, needs_of
 
@@ -98,8 +99,12 @@ def _orphans(store: Store, before: float) -> int:
     known = store.transfers.ids()
     count = 0
     for folder in _folders(store.paths.staging):
-        with disk_errors():
-            touched = max([_touched(folder.stat()), *(_touched(entry.stat()) for entry in os.scandir(folder))])
+        try:
+            touched = max([_touched(folder.stat()), *(_touched(entry.stat()) for entry in list(os.scandir(folder)))])
+        except FileNotFoundError:
+            continue  # its transfer is putting it away just now
+        except OSError as error:
+            raise storage_error(error) from error
         if folder.name not in known and touched <= before:
             discard_folder(folder)
             count += 1

@@ -39,6 +39,7 @@ FULL = TransferRecord(
     cleared=True,
     asked=False,
     temporary=True,
+    staged=True,
     sharing=False,
     size=5,
     source="https://workshop.example",

@@ -19,6 +19,7 @@ from icworkshop_gui.core.priority import Tier
 from icworkshop_gui.core.seeding import SeedGoal
 from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import ChangeSet
+from icworkshop_gui.engine.api.profiles import ProfileComparison, ProfileReport, ProfileSnapshot
 from icworkshop_gui.engine.api.snapshots import Network, SourceState
 
 R_co = TypeVar("R_co", covariant=True)
@@ -485,6 +486,79 @@ class SetGameRunning(Command[None]):
     """The game began or ended; what waits for that is up to the settings."""
 
     on: bool
+
+
+# --- profiles ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ListProfiles(Command[tuple[ProfileSnapshot, ...]]):
+    """All profiles; first the one that is always there: everything that is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveProfile(Command[None]):
+    """Make a profile, or give one other content. FormatError, Conflict."""
+
+    name: str
+    sources: tuple[PackageRef, ...]
+    """In load order: later ones win."""
+    choices: tuple[tuple[str, PackageId], ...] = ()
+    """Paths that several bring -> whose it shall be."""
+    game_module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteProfile(Command[None]):
+    """The set, not its packages. `RestoreProfile` undoes it. NotFound; Conflict for the one that is always there."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreProfile(Command[None]):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectProfile(Command[ProfileReport]):
+    """What the game would see of it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateProfile(Command[str]):
+    """Show the game this set from now on, in one step; the name of what it saw before (empty: nothing).
+
+    Conflict when packages of it are missing: install them first. Nothing changes then.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompareProfiles(Command[ProfileComparison]):
+    """What differs between two."""
+
+    one: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProfile(Command[bytes]):
+    """As a file that others can import."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProfile(Command[ProfileSnapshot]):
+    """From such a file. What it names and is not installed is told, and can be fetched. FormatError, Conflict."""
+
+    data: bytes
+    name: str = ""
+    """Another name than the file says."""
 
 
 @dataclass(frozen=True, slots=True)
