@@ -1,12 +1,15 @@
 """Bytes, CPU and memory that an update costs, with everything counted; beside zsync where that is installed.
 
-    python -m tests.bench.update [CASE…] [--scale F] [--folder DIR] [--pair DIR] [--way swarm|web|both] [--json FILE]
+    python -m tests.bench.update [CASE…] [--scale F] [--folder DIR] [--pair DIR] [--way swarm|web|seed|both] [--json FILE]
 
 Cases: `pair` 300 MiB, 2,003 files, of which 2 % of the assets change, 1 KiB is inserted near the front of a file of
 100 MiB and a folder of 300 files is renamed · `copy` the same content in a package of another name · `same` nothing
 is newer · `back` from three versions back · `insert` one byte into a single file of 1 GiB · `zip` the pair's loose
 files in a third-party archive, compressed. `--pair DIR` takes `DIR/v1/pkg` and `DIR/v2/pkg` instead of making them;
 `--new-bytes` says then how much is new.
+
+Ways: `swarm` from BitTorrent peers alone · `web` ranges over HTTP from the server alone, no peers wanted · `both` of
+these in turn · `seed` a swarm without a single peer, which has the server as web seed only.
 
 A real server process, the real command line, in a network namespace of their own. `bytes`: all that loopback carried
 during the update, both directions, TCP and IP headers and the server's announces included. `payload`: of the package.
@@ -314,9 +317,9 @@ class Bench:
         for way in self.ways:
             data = self.folder / "player"
             data.mkdir()
-            flag = "true" if way == "swarm" else "false"
+            peers, servers = ("false" if way == "web" else "true"), ("false" if way == "swarm" else "true")
             (data / "settings.toml").write_text(
-                f"[workshop.p2p]\nprefer_p2p = {flag}\n[webseed]\nenabled = {'false' if way == 'swarm' else 'true'}\n"
+                f"[workshop.p2p]\nprefer_p2p = {peers}\n[webseed]\nenabled = {servers}\n"
             )
             icworkshop(data, self.server, "install", f"{ref}@{before}")
             command = ("install", target) if target else ("update", ref)
@@ -448,7 +451,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder")
     parser.add_argument("--pair")
     parser.add_argument("--new-bytes", type=int, default=0)
-    parser.add_argument("--way", choices=("swarm", "web", "both"), default="both")
+    parser.add_argument("--way", choices=("swarm", "web", "seed", "both"), default="both")
     parser.add_argument("--json")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -458,7 +461,7 @@ def main(arguments: Sequence[str]) -> int:
     print(head, flush=True)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="icw-update-") as name:
         folder = Path(name)
-        with workshop(folder / "server") as server:
+        with workshop(folder / "server", *(("--seed", "false") if options.way == "seed" else ())) as server:
             run_cases(Bench(folder, server, options), options.cases or CASES)
     return 0
 
