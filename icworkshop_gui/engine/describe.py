@@ -177,6 +177,14 @@ def _sources(transfer: Transfer) -> tuple[SourceSnapshot, ...]:
 
 
 def _files(transfer: Transfer, have: Bitfield) -> tuple[FileSnapshot, ...]:
+    """Made anew only when pieces came or went: thousands of files are described four times a second."""
+    key = have.to_bytes()
+    if transfer.file_rows is None or transfer.file_rows[0] != key:
+        transfer.file_rows = key, _file_rows(transfer, have)
+    return transfer.file_rows[1]
+
+
+def _file_rows(transfer: Transfer, have: Bitfield) -> tuple[FileSnapshot, ...]:
     geometry = transfer.content.metainfo.geometry
     rows: list[FileSnapshot] = []
     for path, size, offset in transfer.content.files()[:FILES_MAX]:

@@ -50,7 +50,7 @@ from icworkshop_gui.engine.api.events import (
     TransferFinished,
     TransferStalled,
 )
-from icworkshop_gui.engine.api.snapshots import Reason
+from icworkshop_gui.engine.api.snapshots import FileSnapshot, Reason
 from icworkshop_gui.engine.bandwidth import Bandwidth
 from icworkshop_gui.engine.content import Content, Opened, TorrentContent
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats
@@ -190,6 +190,8 @@ class Transfer:
         self.verdict_data: tuple[tuple[str, str], ...] = ()
         self.progress = 0
         """Bytes that the current check or verification has read."""
+        self.file_rows: tuple[bytes, tuple[FileSnapshot, ...]] | None = None
+        """How far its files were, and the pieces that were had then; of `describe`."""
         self.extra_peers: list[Endpoint] = []
         self.presence: Presence | None = None
         """How others find it; None while they must not."""

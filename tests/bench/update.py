@@ -1,6 +1,6 @@
 """Bytes, CPU and memory that an update costs, with everything counted; beside zsync where that is installed.
 
-    python -m tests.bench.update [CASE…] [--scale F] [--folder DIR] [--pair DIR] [--way swarm|web|seed|both] [--json FILE]
+    python -m tests.bench.update [CASE…] [--scale F] [--folder DIR] [--pair DIR] [--way WAY] [--json FILE]
 
 Cases: `pair` 300 MiB, 2,003 files, of which 2 % of the assets change, 1 KiB is inserted near the front of a file of
 100 MiB and a folder of 300 files is renamed · `copy` the same content in a package of another name · `same` nothing
