@@ -52,15 +52,21 @@ def become(*command: str | Path) -> int:
 
 
 def environment() -> None:
-    """Make or refresh `.venv` from the lock file; nothing is done when it is up to date."""
+    """Make or refresh `.venv` from the lock file, and the program's byte code; what is up to date is left alone."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit(f"This needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}.")
     wanted = hashlib.sha256(
         LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + sys.version.encode()
     ).hexdigest()
     mark = VENV / "icworkshop.lock"
-    if mark.is_file() and mark.read_text() == wanted:
-        return
+    if not (mark.is_file() and mark.read_text() == wanted):
+        set_up(mark, wanted)
+    # Where Python may not write byte code (PYTHONDONTWRITEBYTECODE) each start would compile all of the program anew.
+    run(PYTHON, "-m", "compileall", "-q", "icworkshop_gui")
+
+
+def set_up(mark: Path, wanted: str) -> None:
+    """A new `.venv`; `mark` says `wanted` once it is complete."""
     say("Setting up .venv (once; about 300 MB) …")
     try:
         venv.create(VENV, with_pip=True, clear=VENV.exists())
