@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from icworkshop_gui.core.address import Endpoint, TransportKind
 from icworkshop_gui.core.errors import RemoteProtocolError
 from icworkshop_gui.engine.net.network import HttpResponse, OnDatagram
 from icworkshop_gui.engine.net.stream import Stream
+from tests.sim.counters import CountedStream, Reading, Traffic
 from tests.sim.links import HEADERS, MSS, UDP_HEADERS, Host, Wires
 from tests.sim.tcp import SimStream
 
@@ -40,6 +42,14 @@ class SimInternet:
     web: dict[tuple[str, int], Ask] = field(default_factory=dict)
     datagrams: int = 0
     """Sent so far."""
+    unreachable: set[str] = field(default_factory=set)
+    """Addresses behind a NAT without a mapping: nobody reaches them unasked."""
+    asked: set[tuple[Endpoint, Endpoint]] = field(default_factory=set)
+    """(From behind a NAT, to whom): answers get in."""
+    traffic: Traffic | None = None
+    """Counted when it is there."""
+    dials: Counter[str] = field(default_factory=Counter)
+    """Connection attempts, by the address they come from."""
 
     def host_of(self, name: str) -> Host | None:
         return self.wires.hosts.get(self.names.get(name, name))
@@ -66,11 +76,14 @@ class _Datagrams:
         if target is not None and (self.host.address, self.port) in self.net.sockets:
             size = len(data) + UDP_HEADERS
             self.net.datagrams += 1
+            if self.host.address in self.net.unreachable:
+                self.net.asked.add((Endpoint(self.host.address, self.port), endpoint))
             self.net.wires.send(self.host, target, size, 1, self._arrive, _nothing, data, endpoint)
 
     def _arrive(self, data: bytes, endpoint: Endpoint) -> None:
         on_datagram = self.net.sockets.get((endpoint.host, endpoint.port))
-        if on_datagram is not None:
+        asked = (endpoint, Endpoint(self.host.address, self.port)) in self.net.asked
+        if on_datagram is not None and (asked or endpoint.host not in self.net.unreachable):
             self.net.wires.loop.call_soon(on_datagram, data, Endpoint(self.host.address, self.port))
 
     def close(self) -> None:
@@ -97,6 +110,7 @@ class SimNetwork:
         target = self._wires.hosts.get(endpoint.host)
         if target is None:
             raise OSError("no route to that address")
+        self._net.dials[self.host.address] += 1
         self._next_port += 1
         here = Endpoint(self.host.address, self._next_port)
         future: asyncio.Future[SimStream] = self._wires.loop.create_future()
@@ -110,7 +124,7 @@ class SimNetwork:
                 future.set_result(self._connected(target, here, endpoint))
 
         def knocked() -> None:
-            if future.done():
+            if future.done() or endpoint.host in self._net.unreachable:
                 return
             listens = (endpoint.host, endpoint.port) in self._net.listeners
             self._wires.answer(target, self.host, answered if listens else refused)
@@ -125,8 +139,8 @@ class SimNetwork:
                 wait *= 2
 
     def _connected(self, target: Host, here: Endpoint, there: Endpoint) -> SimStream:
-        near = SimStream(self._wires, self.host, there, incoming=False)
-        far = SimStream(self._wires, target, here, incoming=True)
+        near = self._stream(self.host, there, incoming=False)
+        far = self._stream(target, here, incoming=True)
         near.peer, far.peer = far, near
         self.streams.append(near)
 
@@ -139,6 +153,14 @@ class SimNetwork:
 
         self._wires.answer(self.host, target, accepted)
         return near
+
+    def _stream(self, host: Host, peer: Endpoint, *, incoming: bool) -> SimStream:
+        traffic = self._net.traffic
+        if traffic is None:
+            return SimStream(self._wires, host, peer, incoming=incoming)
+        counted = CountedStream(self._wires, host, peer, incoming=incoming)
+        counted.reading = Reading(host.address, peer.host, traffic)
+        return counted
 
     async def listen(self, port: int, on_stream: Callable[[Stream], None]) -> _Listener:
         port = port or self._free(self._net.listeners)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -35,14 +36,21 @@ from icworkshop_gui.engine.swarm.swarm import Swarm
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.server.tracker.http import HttpAnswers
 from icworkshop_gui.server.tracker.tracker import Tracker
+from tests.sim.counters import table
 from tests.sim.disk import ContentStorage, SimDisk
 from tests.sim.links import HEADERS, MSS, Host, Link, Wires
 from tests.sim.loop import LoopClock, run_leaping, sim_loop
 from tests.sim.network import SimInternet, SimNetwork
+from tests.sim.udp_tracker import serve_udp
 
 INFO_HASH = InfoHash(b"simulated swarm hash")
 PORT = 6881
 TRACKER = "94.1.1.1"
+HOST_COLUMNS = (
+    "out", "in", "wasted", "requests", "cancels", "rejects", "chokes", "unchokes", "haves", "bad", "bans", "announces",
+    "dials",
+)  # fmt: skip
+"""Of a report. Bytes are payload; messages are those that the host sent; `bad` are corrupt pieces."""
 OVERHEAD = (MSS + HEADERS) / MSS
 """Bytes of packets per byte of payload."""
 
@@ -107,7 +115,7 @@ class Actor:
                 world,
                 INFO_HASH,
                 self.peer_id,
-                [[f"http://{TRACKER}:6969/announce"]],
+                [[f"{'udp' if scene.over_udp else 'http'}://{TRACKER}:6969/announce"]],
                 lambda: PORT,
                 self._stats,
                 lambda peers: self.swarm.add_candidates(peers, PeerSource.TRACKER),
@@ -188,8 +196,12 @@ class Scene:
     piece_length: int = 256 * KIB
     seed: int = 1
     with_tracker: bool = True
+    over_udp: bool = False
+    """The tracker is asked by BEP 15, on the same port."""
     with_dht: bool = False
     """Each host has a node and enters through those that are there."""
+    counted: bool = False
+    """Messages are counted, for `report`."""
     disk_delay: float = 0.001
     actors: dict[str, Actor] = field(default_factory=dict)
     trace: list[tuple[float, str, int]] = field(default_factory=list)
@@ -199,7 +211,8 @@ class Scene:
         self.content = Random(self.size).randbytes(self.size)
         self.geometry = Geometry(self.size, self.piece_length)
         self.wires = Wires(sim_loop(), Random(f"{self.seed} wires"))
-        self.net = SimInternet(self.wires)
+        self.net = SimInternet(self.wires, traffic=Counter() if self.counted else None)
+        self.announces: list[tuple[float, str]] = []
         self._hashes = [
             hashlib.sha1(self.content[at : at + self.piece_length]).digest()
             for at in range(0, self.size, self.piece_length)
@@ -209,7 +222,6 @@ class Scene:
             self.tracker_host = self.wires.host(TRACKER, Link())
             self.tracker = Tracker(LoopClock(), Random(f"{self.seed} tracker"))
             answers = HttpAnswers(self.tracker)
-            self.announces: list[tuple[float, str]] = []
 
             def ask(url: str, headers: object, asker: str) -> tuple[int, bytes]:
                 self.announces.append((sim_loop().now, asker))
@@ -242,6 +254,9 @@ class Scene:
         for index in have or ():
             held.add(index)
             storage.written.add(index)
+        if self.over_udp and self.tracker is not None and (TRACKER, 6969) not in self.net.sockets:
+            network = SimNetwork(self.net, self.tracker_host)
+            await serve_udp(self.tracker, network, 6969, lambda asker: self.announces.append((sim_loop().now, asker)))
         actor = Actor(self, name, self.wires.host(address or self.address(), link), storage, held)
         self.actors[name] = actor
         await actor.start(config=config, **settings)
@@ -252,6 +267,30 @@ class Scene:
         async with asyncio.timeout(timeout):
             for actor in actors:
                 await actor.done.wait()
+
+    def report(self) -> str:
+        """Exact counters of the whole course: a line for each host, and payload bytes from each host to each."""
+        traffic = self.net.traffic
+        assert traffic is not None, "counted=True"
+        announces = Counter(asker for _, asker in self.announces)
+        names = list(self.actors)
+        address = {name: actor.host.address for name, actor in self.actors.items()}
+
+        def sent(name: str, kind: str) -> int:
+            return sum(traffic[address[name], address[other], kind] for other in names)
+
+        hosts: list[list[object]] = [["host", *HOST_COLUMNS]]
+        for name, actor in self.actors.items():
+            stats = actor.swarm.stats()
+            hosts.append(
+                [name, sent(name, "bytes"), stats.from_peers, stats.wasted]
+                + [sent(name, kind) for kind in ("request", "cancel", "reject", "choke", "unchoke", "have")]
+                + [stats.hash_failures, len(actor.banned), announces[address[name]], self.net.dials[address[name]]]
+            )
+        pairs: list[list[object]] = [["sent by / to", *names]]
+        pairs += [[name, *(traffic[address[name], address[to], "bytes"] or "." for to in names)] for name in names]
+        digest = hashlib.sha256(repr(self.trace).encode()).hexdigest()
+        return f"{table(hosts)}\n{table(pairs)}\ntrace {digest}\n"
 
     async def stop(self) -> None:
         for actor in self.actors.values():

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 
 from icworkshop_gui.server.tracker.connection_ids import ConnectionIds
-from icworkshop_gui.server.tracker.mailbox import IN_SIZE, OUT_SIZE, open_mailbox
+from icworkshop_gui.server.tracker.mailbox import IN_SIZE, OUT_SIZE, Mailbox, open_mailbox
 from icworkshop_gui.server.tracker.sockets import open_everywhere
 from icworkshop_gui.server.tracker.tracker import Tracker
 from icworkshop_gui.wire.tracker import udp
@@ -56,7 +56,7 @@ class UdpTrackerServer:
         self._sockets = open_everywhere(self._host, self._port, socket.SOCK_DGRAM, _prepare)
         self._port = self._sockets[0].getsockname()[1]
         for sock in self._sockets:
-            loop.add_reader(sock, self._reader(sock))
+            loop.add_reader(sock, self.serve(open_mailbox(sock)))
 
     async def aclose(self) -> None:
         """Stop at once; safe to call twice."""
@@ -66,12 +66,11 @@ class UdpTrackerServer:
             sock.close()
         self._sockets.clear()
 
-    def _reader(self, sock: socket.socket) -> Callable[[], None]:
-        """The drain loop for one socket, with everything it needs at hand."""
+    def serve(self, box: Mailbox) -> Callable[[], None]:
+        """The drain loop for one mailbox, with everything it needs at hand; to be called when something is in it."""
         tracker, ids = self._tracker, self._ids
         clock, announce, interval = tracker.clock, tracker.announce, tracker.interval
         known = ids.known
-        box = open_mailbox(sock)
         inbox, outbox = box.inbox, box.outbox
         receive, length_of, packed_of, reply_to, send = box.receive, box.length, box.packed, box.reply, box.send
         unpack, pack = _ANNOUNCE.unpack_from, _REPLY.pack_into
