@@ -60,9 +60,10 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     if verb != "torrent":
-        from icworkshop_gui.cli import packages, profiles, publish, sources, subscriptions
+        from icworkshop_gui.cli import bundle, packages, profiles, publish, sources, subscriptions
 
         packages.add_arguments(verbs, [common, sourced])
+        bundle.add_arguments(verbs, [common, sourced])
         sources.add_arguments(verbs, [common])
         subscriptions.add_arguments(verbs, [common, sourced])
         profiles.add_arguments(verbs, [common, sourced])

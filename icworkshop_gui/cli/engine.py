@@ -15,7 +15,14 @@ from icworkshop_gui.cli.output import Output
 from icworkshop_gui.core.errors import IntegrityError, UserError
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.engine.api.commands import Command
-from icworkshop_gui.engine.api.events import EngineFault, Event, PeerBanned, TransferFinished, TransferStalled
+from icworkshop_gui.engine.api.events import (
+    BundleProgress,
+    EngineFault,
+    Event,
+    PeerBanned,
+    TransferFinished,
+    TransferStalled,
+)
 from icworkshop_gui.engine.api.snapshots import EngineView, Reason, SnapshotDelta, TransferState
 from icworkshop_gui.engine.host import EngineHost
 
@@ -102,6 +109,8 @@ class Shell:
                 self.output.object(event="banned", address=fact.address, why=fact.why)
             case EngineFault():
                 self.output.note(fact.message)
+            case BundleProgress(path=path, done=done, total=total):
+                self.output.step(path.name, done, total)
             case TransferFinished() | Event():
                 pass
             case 0:

@@ -197,6 +197,10 @@ class Catalog:
         if fresh:
             self._seen.remember_releases(source.address, package, fresh)
 
+    def said_of(self, url: str, ref: PackageRef) -> str:
+        """Blocks for a moment: the SHA-256 (hex) that this source named for a release; empty when it was not asked."""
+        return self._seen.releases(url, ref.package).get(ref.version, "")
+
     def name_of(self, url: str) -> str:
         """For people."""
         state = self._states.get(url)

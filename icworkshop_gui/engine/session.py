@@ -33,6 +33,7 @@ from icworkshop_gui.engine.api.snapshots import (
     TransferSnapshot,
 )
 from icworkshop_gui.engine.bandwidth import Bandwidth
+from icworkshop_gui.engine.bundles import Bundles
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.dht import Dht, Door
@@ -183,6 +184,7 @@ class Session:
         self.reviews = Reviews(self)
         self.subscriptions = Subscriptions(self)
         self.profiles = ProfileDesk(self)
+        self.bundles = Bundles(self)
         self._gate = HandshakeGate(self._on_handshake)
         self._tickers = self.bandwidth.tickers(self.world.clock)
         self._apply_limits()
@@ -574,6 +576,14 @@ class Session:
                 return await self.profiles.bring(data, name)
             case wish.AddSource(url):
                 await self._add_source(url)
+            case wish.CreateBundle(path, packages):
+                return await self.bundles.create(path, packages)
+            case wish.InspectBundle(path, verify):
+                return await self.bundles.inspect(path, verify=verify)
+            case wish.ImportBundle(path):
+                return await self.bundles.take_in(path)
+            case wish.StopBundle(path):
+                self.bundles.cancel(path)
             case wish.CheckSources():
                 await self.catalog.refresh()
                 return self.catalog.states

@@ -7,6 +7,7 @@ import functools
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icworkshop_gui.core.catalog import PackageId, PackageRef, Release
@@ -26,10 +27,12 @@ from icworkshop_gui.engine.planning import Plan, Planner, this_platform
 from icworkshop_gui.engine.precedence import Fetching, Precedence, Shares
 from icworkshop_gui.engine.queueing import Limits, View, Waiting, decide
 from icworkshop_gui.engine.transfer import Phase, Transfer
+from icworkshop_gui.formats.bundle import Bundled
 from icworkshop_gui.formats.lockfile import LockFile
 from icworkshop_gui.formats.magnet import Magnet
 from icworkshop_gui.formats.metainfo import Metainfo
 from icworkshop_gui.registry.promises import promise_of
+from icworkshop_gui.registry.schema import clean_line
 from icworkshop_gui.store.transfers import TransferRecord
 
 if TYPE_CHECKING:
@@ -274,6 +277,33 @@ class Transfers:
             staged=staged,
             tier=tier,
             position=self._last_position(tier),
+            added_at=self._session.world.clock.wall(),
+        )
+        return await self._add(record)
+
+    async def install_bundled(self, path: Path, item: Bundled, *, asked: bool) -> TransferId:
+        """From a bundle, which was checked."""
+        ref = item.locked.ref
+        here = self.by_ref(ref)
+        if here is not None and here.is_complete:
+            return (await self._unstage(here)).id if here.record.staged else here.id
+        if here is not None:
+            await self.cancel(here.id, delete=True)  # what came over the network is here in one piece
+            asked = asked or here.record.asked
+        self._room_for_one_more()
+        record = TransferRecord(
+            id=self._new_id(),
+            metainfo=b"",
+            sha256=item.locked.sha256,
+            ref=ref,
+            title=clean_line(item.manifest.title) or ref.name,
+            category=clean_line(item.manifest.category),
+            size=item.size,
+            source=item.locked.source,
+            local=str(path),
+            local_offset=item.offset,
+            asked=asked,
+            position=self._last_position(Tier.USER_REQUESTED),
             added_at=self._session.world.clock.wall(),
         )
         return await self._add(record)

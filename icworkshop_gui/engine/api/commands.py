@@ -430,6 +430,69 @@ class ActivateStaged(Command[tuple[TransferId, ...]]):
     refs: tuple[PackageRef, ...] = ()
 
 
+# --- bundles -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundledPackage:
+    """One package of a bundle."""
+
+    ref: PackageRef
+    title: str
+    license: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hex, as the bundle names it."""
+    source: str
+    """Where whoever made the bundle had it from, as the bundle says."""
+    here: bool
+    """It is installed, with the same content."""
+    vouched: bool
+    """Its source has named the same content to this computer before; False: only the bundle says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleView:
+    """What a bundle holds."""
+
+    packages: tuple[BundledPackage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBundle(Command[BundleView]):
+    """Write these installed packages and what they need into one file; empty: everything. The file appears whole or not
+    at all; BundleProgress tells how far it is, StopBundle stops it. NotFound, UserError, StorageError.
+    """
+
+    path: Path
+    packages: tuple[PackageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InspectBundle(Command[BundleView]):
+    """What a bundle holds; `verify`: with every byte hashed. FormatError says what is wrong with it."""
+
+    path: Path
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportBundle(Command[tuple[TransferId, ...]]):
+    """Install what a bundle holds and is not here, without a network, once all of it was checked. FormatError for what
+    is no bundle; IntegrityError when it contradicts what is here, or what its sources said.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StopBundle(Command[None]):
+    """Stop what goes on with this file. What was there before stays."""
+
+    path: Path
+
+
 # --- settings and life ---------------------------------------------------------------------------
 
 

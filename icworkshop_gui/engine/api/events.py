@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from icworkshop_gui.core.catalog import PackageRef
 from icworkshop_gui.core.ids import TransferId
@@ -38,6 +39,16 @@ class ReleaseStaged(Event):
 
     ref: PackageRef
     title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleProgress(Event):
+    """A bundle is being written or checked."""
+
+    path: Path
+    done: int
+    """Bytes."""
+    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
