@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -121,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         level=logging.DEBUG if arguments.verbose else logging.ERROR,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
+    # What is loaded by now stays: the collector need not go through it again and again.
+    gc.freeze()
     sys.exit(run(arguments))
 
 
