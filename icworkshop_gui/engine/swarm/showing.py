@@ -40,6 +40,10 @@ class Showing:
         self._seeder.admit(peer.key)
         return peer.wire.bitfield(Bitfield(self._tracker.length)) + self._next(peer, alone=not self._leechers())
 
+    def sees_part(self, peer: Peer) -> bool:
+        """It is shown single pieces."""
+        return self._seeder.sees_part(peer.key)
+
     def verified(self, indices: Sequence[int]) -> None:
         """We have these now; `tell` says so."""
         self._log += indices

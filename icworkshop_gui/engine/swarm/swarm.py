@@ -429,12 +429,17 @@ class Swarm:
         """Both handshakes are said."""
         wire = PeerWire.between(self._ours, theirs, self.tracker.geometry, self.clock.now(), self._extensions)
         peer = Peer(self, self.new_key(), stream, wire, theirs.peer_id, source)
-        hello = wire.extension_handshake(
-            listen_port=self.listen_port,
-            your_ip=peer.endpoint.host,
-            upload_only=self.tracker.is_complete,
-            metadata_size=self._metadata.size,
-        ) + self._showing.welcome(peer)
+        shown = self._showing.welcome(peer)
+        hello = (
+            wire.extension_handshake(
+                listen_port=self.listen_port,
+                your_ip=peer.endpoint.host,
+                # Who is shown single pieces must not take us for a seed that has none: libtorrent hangs up on such.
+                upload_only=self.tracker.is_complete and not self._showing.sees_part(peer),
+                metadata_size=self._metadata.size,
+            )
+            + shown
+        )
         if self._ours.supports_dht and theirs.supports_dht and self.listen_port is not None:
             hello += wire.port(self.listen_port)
         self._roster.enter(peer)
