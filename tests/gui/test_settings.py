@@ -14,10 +14,12 @@ from pytestqt.qtbot import QtBot
 from icworkshop_gui.core.errors import RegistryError, UserError
 from icworkshop_gui.engine.api import commands as c
 from icworkshop_gui.engine.api.settings import SETTINGS
+from icworkshop_gui.engine.api.snapshots import SourceState
 from icworkshop_gui.gui import prefs as window_prefs
 from icworkshop_gui.gui.prefs import BY_KEY, FIRST_RUN_DONE, PREFS, PREFS_BYTES_MAX, THEME, Prefs, prefs, shown
 from icworkshop_gui.gui.screens.settings import SettingsScreen, entries
 from icworkshop_gui.gui.screens.settings.rows import ChoiceControl, RateControl, SwitchControl, TextControl
+from icworkshop_gui.gui.tokens import Token
 from tests.helpers.desk import Desk
 from tests.helpers.fake_engine import FakeEngine
 
@@ -207,6 +209,53 @@ def test_a_source_is_checked_before_it_is_added(desk: Desk, page: SettingsScreen
     assert sources.url.text() == "http://nowhere.example", "to be put right, not typed again"
 
 
+@pytest.mark.parametrize(
+    ("typed", "asked"),
+    [
+        ("workshop.example", "https://workshop.example"),
+        ("git+https://index.example", "git+https://index.example"),
+        ("/media/stick/packages", "/media/stick/packages"),
+    ],
+)
+def test_servers_indexes_and_folders(desk: Desk, page: SettingsScreen, typed: str, asked: str) -> None:
+    page.visit("sources")
+    page.sources.url.setText(typed)
+    QTest.keyClick(page.sources.url, Qt.Key.Key_Return)
+    assert desk.engine.last(c.AddSource) == c.AddSource(asked)
+
+
+def test_sources_have_an_order(desk: Desk, page: SettingsScreen) -> None:
+    page.visit("sources")
+    first, second = page.sources.rows
+    assert (first.up.isEnabled(), first.down.isEnabled()) == (False, True)
+    assert (second.up.isEnabled(), second.down.isEnabled()) == (True, False)
+    second.up.click()
+    desk.settle()
+    assert desk.engine.last(c.MoveSource) == c.MoveSource("https://mirror.example", 0)
+    assert [row.state.url for row in page.sources.rows] == ["https://mirror.example", "http://127.0.0.1:19710"]
+
+
+def test_sources_are_asked_again(desk: Desk, page: SettingsScreen) -> None:
+    page.visit("sources")
+    desk.engine.hold(c.CheckSources)
+    page.sources.check.click()
+    assert (page.sources.check.text(), page.sources.check.isEnabled()) == ("Checking…", False)
+    desk.engine.release(c.CheckSources)
+    desk.settle()
+    assert (page.sources.check.text(), page.sources.check.isEnabled()) == ("Check all", True)
+
+
+def test_a_source_that_cannot_be_believed(desk: Desk, page: SettingsScreen) -> None:
+    page.visit("sources")
+    liar = SourceState(url="https://liar.example", name="Liar", message="it took a release back", distrusted=True)
+    desk.engine.publish(sources=(liar,))
+    desk.settle()
+    (row,) = page.sources.rows
+    assert row.note.text() == "https://liar.example · not believed: it took a release back"
+    assert row.note.token is Token.ERROR
+    assert row.up.isHidden()
+
+
 def test_a_source_is_removed_with_undo(desk: Desk, page: SettingsScreen) -> None:
     page.visit("sources")
     page.sources.rows[1].remove.click()
@@ -221,7 +270,7 @@ def test_no_source_at_all(qtbot: QtBot) -> None:
     desk = Desk(FakeEngine())
     page = desk.page("settings", SettingsScreen, "Sources")
     shown_words = [label.text() for label in page.findChildren(QLabel) if label.isVisible()]
-    assert "No Workshop server yet. Add one to see what there is to install." in shown_words
+    assert "No source yet. Add one to see what there is to install." in shown_words
     desk.close()
 
 
