@@ -81,7 +81,7 @@ R = TypeVar("R")
 
 HTTP_ANNOUNCES = 50
 """HTTP announces under way at once (engine.md E.8)."""
-DHT_SEARCHES = 2.0
+DHT_SEARCHES = 1.0
 """Searches a second in the DHT that nobody waits for: each asks some dozen nodes."""
 HOURS_SECONDS = 6 * 3600.0
 """Between two looks for newer versions of what is installed, and two sweeps of the store."""

@@ -219,7 +219,9 @@ def test_switched_off_in_the_middle_of_a_search() -> None:
         await here.dht.search(TORRENT, lambda peers: None, announce=7001)
         here.dht.meet(Endpoint(residents[1].host.address, PORT))
         assert crowd.datagrams == sent
-        await here.dht.enable(here.udp)
+        # On and off again by an impatient player, who ends with on.
+        switches = [here.dht.enable(here.udp), here.dht.disable(), here.dht.enable(here.udp), here.dht.enable(here.udp)]
+        await asyncio.gather(*switches)
         await asyncio.sleep(20.0)
         assert here.dht.count
         await crowd.close()

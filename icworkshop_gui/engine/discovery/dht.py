@@ -83,6 +83,7 @@ class Dht:
         self._community = community
         self._routers = routers
         self._charge = charge
+        self._switch = asyncio.Lock()
         self._udp: UdpPort | None = None
         self._nodes: dict[bool, DhtNode] = {}
         self._state = DhtState()
@@ -115,9 +116,17 @@ class Dht:
 
     async def enable(self, udp: UdpPort) -> None:
         """Take part, from this port. A second call does nothing."""
-        if self.is_on:
-            return
-        self._udp = udp
+        async with self._switch:
+            if not self.is_on:
+                await self._enter(udp)
+
+    async def disable(self) -> None:
+        """Leave, and write down whom we knew. Whoever looks for peers is told that it is over."""
+        async with self._switch:
+            if self.is_on:
+                await self._leave()
+
+    async def _enter(self, udp: UdpPort) -> None:
         if self._folder is not None:
             folder = self._folder
             self._state = await asyncio.wrap_future(self._world.disk.submit(lambda: load_state(folder)))
@@ -128,16 +137,15 @@ class Dht:
                 self._nodes[ipv6] = DhtNode(node_id, now, randbytes, ipv6=ipv6, read_only=self.read_only)
         if len(self._nodes) == 2:
             self._nodes[False].sibling, self._nodes[True].sibling = self._nodes[True], self._nodes[False]
+        self._udp = udp
         udp.handle(FIRST_BYTE, self._received)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._find_in()), loop.create_task(self._save_now_and_then())]
         self._flush()
 
-    async def disable(self) -> None:
-        """Leave, and write down whom we knew. Whoever looks for peers is told that it is over."""
+    async def _leave(self) -> None:
         udp, self._udp = self._udp, None
-        if udp is None:
-            return
+        assert udp is not None
         udp.handle(FIRST_BYTE, None)
         if self._timer is not None:
             self._timer.cancel()

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.ids import InfoHash, PeerId
 from icworkshop_gui.core.units import BLOCK_SIZE
 from icworkshop_gui.engine.swarm.config import SwarmConfig
@@ -565,3 +566,30 @@ async def comes_back() -> None:
 
 def test_a_banned_address_under_another_name() -> None:
     run_leaping(comes_back())
+
+
+def test_a_peer_names_one_node_of_the_dht_however_often_it_says_so() -> None:
+    async def scene() -> None:
+        stage = Stage()
+        named: list[Endpoint] = []
+        open_one = stage.swarm(have=None, on_node=named.append, listen_port=6881)
+        peer = stage.peer(has=())
+        peer.dial(open_one)
+        await asyncio.sleep(0.5)
+        for port in range(7000, 7050):
+            peer.say(codec.port(port))
+        await asyncio.sleep(0.5)
+        assert named == [Endpoint(peer.endpoint.host, 7000)]
+        assert open_one.swarm.peers(), "it harms nobody"
+        # In a private torrent, and without a node of ours, nobody is asked for anything.
+        for settings in ({"on_node": named.append, "private": True}, {}):
+            closed = stage.swarm(have=None, listen_port=6881, **settings)
+            other = stage.peer(has=())
+            other.dial(closed)
+            await asyncio.sleep(0.5)
+            other.say(codec.port(7000))
+            await asyncio.sleep(0.5)
+            assert len(named) == 1
+        await stage.stop()
+
+    run_leaping(scene())

@@ -106,6 +106,9 @@ def test_the_second_leecher_is_shown_single_pieces_until_the_swarm_has_all() -> 
         await asyncio.sleep(1)
         for peer in (first, second):
             assert any(isinstance(event, HaveNone) for event in peer.events)
+            # Who only uploads and has nothing is hung up on, by libtorrent for one.
+            assert peer.wire is not None
+            assert not peer.wire.remote.upload_only
         assert len(haves(first)) == ALONE_MIN
         told = haves(second)
         assert len(told) == SHOWN_MIN
