@@ -24,7 +24,17 @@ from icworkshop_gui.core.errors import RegistryError, VersionConflict, WayOut
 from icworkshop_gui.core.ids import TransferId
 from icworkshop_gui.core.subscription import SubscriptionKind
 from icworkshop_gui.engine.api.changes import Caution, Change, ChangeKind, ChangeSet, Why, Worry
-from icworkshop_gui.engine.api.commands import CleanUp, CleanUpReport, PlanInstall, ReadTorrent, Search, TorrentFacts
+from icworkshop_gui.engine.api.commands import (
+    BundledPackage,
+    BundleView,
+    CleanUp,
+    CleanUpReport,
+    InspectBundle,
+    PlanInstall,
+    ReadTorrent,
+    Search,
+    TorrentFacts,
+)
 from icworkshop_gui.engine.api.snapshots import Connection, Hold, LimitCause, Network, SubscriptionSnapshot
 from icworkshop_gui.gui.bridge import EngineBridge
 from icworkshop_gui.gui.theme import Mode, theme
@@ -280,6 +290,21 @@ def connection(**totals: Any) -> Callable[[Scene], None]:
 MAGNET = f"magnet:?xt=urn:btih:{FACTS.info_hash}&dn=Desert%20Campaign%20Maps&tr=http%3A%2F%2Ft.example%2Fannounce"
 
 
+def bundle(scene: Scene) -> None:
+    def package(name: str, size: int, **more: bool) -> BundledPackage:
+        ref = PackageRef("mapsmith", name, "1.2.0")
+        facts = {"here": False, "vouched": True, **more}
+        return BundledPackage(
+            ref=ref, title=name.title(), license="CC-BY-4.0", size=size * MB, sha256="", source="", **facts
+        )
+
+    packages = (package("dunes", 6), package("tiles", 212, here=True), package("voices", 58, vouched=False))
+    scene.engine.answer(InspectBundle, BundleView(packages=packages))
+    scene.window.go("library")
+    settle()
+    scene.window.page("library").bundles.look(Path("lan-party.icbundle"))
+
+
 def torrent_of(facts: TorrentFacts) -> Callable[[Scene], None]:
     def shown(scene: Scene) -> None:
         scene.engine.answer(ReadTorrent, facts)
@@ -339,6 +364,7 @@ SHOTS: dict[str, Callable[[Scene], None]] = {
     "connection-troubled": connection(
         listen_port=0, sharing=False, network=Network.METERED, network_name="Hotel Lobby", peers=3
     ),
+    "bundle": bundle,
     "torrent": torrent_of(FACTS),
     "magnet": lambda scene: scene.window.torrents.open([MAGNET]),
     "torrent-running": torrent_of(replace(FACTS, running=TransferId("t-synthwave-front"), private=False)),

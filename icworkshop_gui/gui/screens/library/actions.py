@@ -22,9 +22,13 @@ from icworkshop_gui.gui.widgets.toast import Toast
 
 
 class LibraryActions(QObject):
-    """Signals: checked(): a verification has ended."""
+    """Signals:
+    checked(): a verification has ended.
+    bundleWanted(PackageId): it shall go into a file.
+    """
 
     checked = Signal()
+    bundleWanted = Signal(object)
 
     def __init__(self, shell: Shell, model: LibraryModel, parent: QObject) -> None:
         super().__init__(parent)
@@ -152,6 +156,7 @@ class LibraryActions(QObject):
             checked=entry.sharing,
         )
         menu.entry("Keep it, whatever is cleaned up", lambda: self.pin(entry), icon_name="pin", checked=entry.pinned)
+        menu.entry("Put into a bundle…", lambda: self.bundleWanted.emit(entry.ref.package), icon_name="package")
         menu.addSeparator()
         freed = f"Remove · frees {words.size(entry.unique)}"
         menu.entry(freed, lambda: self.remove([entry]), icon_name="trash-2", token=Token.ERROR)

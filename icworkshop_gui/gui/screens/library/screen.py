@@ -16,13 +16,14 @@ from icworkshop_gui.gui.bridge import LibraryDelta
 from icworkshop_gui.gui.models.library import LibraryModel, Order
 from icworkshop_gui.gui.screens.base import Screen, Shell
 from icworkshop_gui.gui.screens.library.actions import LibraryActions
+from icworkshop_gui.gui.screens.library.bundles import Bundles
 from icworkshop_gui.gui.screens.library.clean_up import CleanUps, summary
 from icworkshop_gui.gui.screens.library.list_view import LibraryList
 from icworkshop_gui.gui.screens.library.rows import LibraryDelegate, Part
 from icworkshop_gui.gui.screens.library.storage import SelectionCard, StorageCard
 from icworkshop_gui.gui.screens.library.subscriptions import SubscriptionsPanel
 from icworkshop_gui.gui.tokens import Measure
-from icworkshop_gui.gui.widgets.buttons import Button, Kind
+from icworkshop_gui.gui.widgets.buttons import Button, IconButton, Kind
 from icworkshop_gui.gui.widgets.empty_state import EmptyState
 from icworkshop_gui.gui.widgets.menu import Menu
 from icworkshop_gui.gui.widgets.search_field import SearchField
@@ -41,6 +42,7 @@ class LibraryScreen(Screen):
         self.list = LibraryList(self.model, LibraryDelegate(self.model, self._art))
         self.storage, self.selection = StorageCard(), SelectionCard()
         self.clean_ups = CleanUps(shell, self)
+        self.bundles = Bundles(shell, self)
         self.subscriptions = SubscriptionsPanel(shell)
         self.tabs = PillTabs((("installed", "Installed"), ("subscriptions", "Subscriptions")), "Parts of the library")
         self._build_header()
@@ -56,7 +58,8 @@ class LibraryScreen(Screen):
         self.order = Button(self.model.order.value, trailing="chevron-down", name="Sort")
         self.verify_all = Button("Verify all", icon="shield-check")
         self.update_all = Button("Update all", icon="refresh-cw", kind=Kind.PRIMARY)
-        for widget in (self.search, self.order, self.verify_all, self.update_all):
+        self.more = IconButton("ellipsis", "More")
+        for widget in (self.search, self.order, self.verify_all, self.update_all, self.more):
             self.header.add(widget)
 
     def _build(self) -> None:
@@ -110,6 +113,8 @@ class LibraryScreen(Screen):
         self.model.rowsInserted.connect(self._show_facts)
         self.shell.pictures.arrived.connect(self._repaint)
         self.tabs.chosen.connect(self.show_part)
+        self.more.clicked.connect(lambda: self.header_menu().open_below(self.more))
+        self.actions_.bundleWanted.connect(lambda package: self.bundles.ask_where((package,), self))
         self.subscriptions.counted.connect(self._count_waiting)
         self._count_waiting(sum(len(row.waiting) for row in bridge.view.subscriptions))
         self.clean_ups.counted.connect(self._show_clean_up)
@@ -242,6 +247,18 @@ class LibraryScreen(Screen):
         entry = self._entry(self.list.chosen())
         if entry is not None:
             self.actions_.menu(entry, self.list).popup(at)
+
+    def header_menu(self) -> Menu:
+        """What the library as a whole can do beside verifying."""
+        menu = Menu(self)
+        menu.entry("Install from a bundle…", lambda: self.bundles.ask_which(self), icon_name="download")
+        menu.entry(
+            "Put everything into a bundle…",
+            lambda: self.bundles.ask_where((), self),
+            icon_name="package",
+            enabled=bool(self.model.entries),
+        )
+        return menu
 
     def _order_menu(self) -> None:
         menu = Menu(self)
