@@ -595,6 +595,49 @@ def test_any_mixture_ends_with_the_right_bytes_and_balanced_books(chance: int) -
     perform(play, pieces=40)
 
 
+def test_a_preempted_request_goes_on_from_the_next_byte() -> None:
+    """Stopped eight times in the middle of blocks: every byte that was read counts."""
+
+    async def play(stage: Stage) -> None:
+        server = WebServer({"pkg": stage.content}, rate=100_000)
+        leech = stage.swarm()
+        leech.network.on_http = server
+        leech.swarm.set_web_source(one_file(stage))
+        for _ in range(8):
+            await asyncio.sleep(0.55)
+            leech.swarm.downloading = False
+            await asyncio.sleep(0.2)
+            leech.swarm.downloading = True
+        await leech.finished(60)
+        stats = leech.swarm.stats()
+        assert leech.storage.data == stage.content
+        assert (stats.from_http, stats.wasted) == (stage.length, 0)
+        assert any(first % BLOCK_SIZE for _, first, _ in server.asked), "a block was gone on with"
+
+    perform(play)
+
+
+def test_a_kept_part_of_a_block_that_a_peer_sent_is_counted_as_waste() -> None:
+    async def play(stage: Stage) -> None:
+        server = WebServer({"pkg": stage.content}, rate=100_000)
+        leech = stage.swarm()
+        leech.network.on_http = server
+        leech.swarm.set_web_source(one_file(stage))
+        await asyncio.sleep(0.55)
+        leech.swarm.downloading = False
+        await asyncio.sleep(0.2)
+        leech.swarm.set_web_source(None)
+        leech.swarm.downloading = True
+        leech.meet(stage.peer())
+        await leech.finished(60)
+        await asyncio.sleep(1.1)
+        stats = leech.swarm.stats()
+        assert 0 < stats.wasted < BLOCK_SIZE
+        assert stats.from_http + stats.from_peers - stats.wasted == stage.length
+
+    perform(play)
+
+
 def unreliable(server: WebServer, rng: Random, vice: str) -> Callable[[str, Mapping[str, str]], FakeAnswer | None]:
     def answer(url: str, headers: Mapping[str, str]) -> FakeAnswer | None:
         if rng.random() < 0.5:

@@ -142,6 +142,7 @@ class WebSeeds:
         self._share.peers_sent(peers_sent, now)
         for seed in self._seeds.values():
             seed.tick(now)
+        self._fetcher.sweep()
         self.wake()
 
     def knows(self, key: int) -> bool:
@@ -151,6 +152,7 @@ class WebSeeds:
         """A bad piece is proven to be this server's."""
         seed = self._seeds[key]
         seed.lied(self.config)
+        self._fetcher.forget(key)
         if seed.given_up:
             logger.info("event=web-seed-lied bad_pieces=%d", seed.bad_pieces)
             for run in [run for run in self._runs if run.seed is seed]:
@@ -300,6 +302,7 @@ class WebSeeds:
         for index, block in run.blocks:
             self._side.tracker.release(index, block, run.seed.key)
         run.blocks.clear()
+        self._fetcher.sweep()
         # Half a piece of a server on parole is not left waiting for it.
         self._side.tracker.end_exclusive(run.seed.key)
         self._side.blocks_released()

@@ -17,7 +17,7 @@ from icworkshop_gui.engine.net.network import ForbiddenAddress, HttpResponse, Ne
 from icworkshop_gui.engine.swarm.availability import Availability
 from icworkshop_gui.engine.swarm.config import SwarmConfig
 from icworkshop_gui.engine.swarm.pace import RequestPace
-from icworkshop_gui.engine.swarm.piece_tracker import Arrival, PieceTracker
+from icworkshop_gui.engine.swarm.piece_tracker import HERE, Arrival, PieceTracker
 from icworkshop_gui.engine.swarm.webseed import answers
 from icworkshop_gui.engine.swarm.webseed.answers import Busy, RangesRefused, Refusal
 from icworkshop_gui.engine.swarm.webseed.claims import Claims, Place
@@ -26,6 +26,8 @@ from icworkshop_gui.engine.swarm.webseed.places import FileMap, SeedKind, WebFil
 from icworkshop_gui.engine.swarm.webseed.reader import BlockReader
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 
+KEPT_MAX = 64
+"""Parts of blocks, 16 KiB each at most, that are kept for the time after a preemption."""
 ZEROS = bytes(BLOCK_SIZE)
 HEADER = 40
 """Bytes of IPv4 and TCP in a packet."""
@@ -99,6 +101,8 @@ class Fetcher:
         self._config = config
         """Only the times of it, which nobody changes."""
         self._room = asyncio.Event()
+        self._kept: dict[tuple[int, Place], tuple[int, bytes]] = {}
+        """By server and block: what came of it before it was preempted, and where in the torrent that begins."""
         self.received = 0
         """Payload bytes so far."""
 
@@ -128,7 +132,12 @@ class Fetcher:
             seed.give_up(str(error))
         except (OSError, TimeoutError, WorkshopError) as error:
             self._failed(run, files, error)
+        except asyncio.CancelledError:
+            self._keep(run)
+            raise
         else:
+            if not self._side.may_ask:
+                self._keep(run)
             seed.delivered()
         finally:
             run.reading = False
@@ -138,11 +147,41 @@ class Fetcher:
     def _reader(self, run: Run, position: int) -> BlockReader:
         self._break_off(run)
         run.reader = BlockReader(self._span, run.blocks, position)
+        self.sweep()
+        if run.blocks and (run.seed.key, run.blocks[0]) in self._kept and position == self._begin(run.blocks[0]):
+            run.reader.go_on(self._kept.pop((run.seed.key, run.blocks[0]))[1])
         return run.reader
 
     def _break_off(self, run: Run) -> None:
         if run.reader is not None:
-            self._side.block_wasted(run.reader.break_off())
+            self._side.block_wasted(len(run.reader.break_off()))
+
+    def _keep(self, run: Run) -> None:
+        """Preempted in the middle of a block: the same server is asked from the next byte later."""
+        if run.reader is None or not run.blocks or run.seed.given_up or len(self._kept) >= KEPT_MAX:
+            return
+        part = run.reader.break_off()
+        if part:
+            self._kept[run.seed.key, run.blocks[0]] = (run.reader.position - len(part), part)
+
+    def sweep(self) -> None:
+        """Parts of blocks that others have sent, or that a server which lied began, are of no use any more."""
+        if not self._kept:
+            return
+        tracker = self._side.tracker
+        for (key, place), (begin, _part) in list(self._kept.items()):
+            piece = tracker.open.get(place[0])
+            is_here = piece.blocks[place[1]] == HERE if piece else not tracker.missing_mask >> place[0] & 1
+            if is_here or self._begin(place) != begin:
+                self._forget(key, place)
+
+    def forget(self, key: int) -> None:
+        """Nothing of this server is believed any more."""
+        for found, place in [each for each in self._kept if each[0] == key]:
+            self._forget(found, place)
+
+    def _forget(self, key: int, place: Place) -> None:
+        self._side.block_wasted(len(self._kept.pop((key, place))[1]))
 
     def _failed(self, run: Run, files: FileMap, error: Exception) -> None:
         message = error.reason if isinstance(error, Refusal) else str(error) or "the server does not answer"

@@ -27,12 +27,18 @@ class BlockReader:
         self._part = bytearray()
         self._block: Place | None = None
 
-    def break_off(self) -> int:
-        """The stream ends here: bytes of the block that was begun, which are of no use."""
-        count = len(self._part)
+    def break_off(self) -> bytes:
+        """The stream ends here: what came of the block that was begun. It is forgotten here."""
+        part = bytes(self._part)
         self._part.clear()
         self._block = None
-        return count
+        return part
+
+    def go_on(self, part: bytes) -> None:
+        """The first block was begun by an earlier stream, which brought this much: ours comes after it."""
+        self._block = self.blocks[0]
+        self._part += part
+        self.position = self._span(self._block)[0] + len(part)
 
     def feed(self, data: bytes) -> Iterator[tuple[Place, memoryview]]:
         """The blocks that end in `data`, which comes next in the stream. To be read to its end; views, to be copied."""
