@@ -115,7 +115,11 @@ def search(arguments: argparse.Namespace, output: Output) -> int:
             category=row.category, license=row.license, size=row.size, downloads=row.downloads, tags=list(row.tags),
         )  # fmt: skip
         output.line(_row(row))
-    output.object(event="done", total=page.total, shown=len(page.items), close_matches=page.close_matches)
+    output.object(
+        event="done", total=page.total, shown=len(page.items), close_matches=page.close_matches, stale=page.stale
+    )
+    if page.stale:
+        output.note(f"{_silent(opened)} This is what was seen before.")
     if not page.items:
         output.line("Nothing found. Try fewer words, or another category.")
     elif page.close_matches:
@@ -123,6 +127,12 @@ def search(arguments: argparse.Namespace, output: Output) -> int:
     elif page.total > len(page.items):
         output.line(f"{page.total} in all; --limit shows more.")
     return 0
+
+
+def _silent(opened: Shell) -> str:
+    """Which sources cannot be used just now, and why."""
+    states = [state for state in opened.view.totals.sources if state.message]
+    return " ".join(f"{safe(state.message).rstrip('.')}." for state in states) or "Not every source answers."
 
 
 def _row(row: PackageSummary) -> str:
@@ -144,7 +154,10 @@ def show(arguments: argparse.Namespace, output: Output) -> int:
         ],
         files=[{"path": file.path, "size": file.size, "sha256": file.sha256} for file in release.files],
         versions=[other.ref.version for other in detail.versions], readme=detail.readme, changelog=detail.changelog,
+        stale=detail.stale,
     )  # fmt: skip
+    if detail.stale:
+        output.note(f"{_silent(opened)} This is what was seen before.")
     output.line(f"{safe(release.title)}  {release.ref}")
     output.line(safe(release.summary))
     output.line()

@@ -66,7 +66,7 @@ class Catalog:
     def add(self, url: str) -> None:
         if url not in self._sources:
             self._sources[url] = self._open_source(url)
-            self._states[url] = SourceState(url=url)
+            self._states[url] = SourceState(url=url, place=display_address(url))
 
     def remove(self, url: str) -> None:
         """What it said before is forgotten."""
@@ -108,10 +108,14 @@ class Catalog:
         if old is None:
             return  # removed while it was asked
         if error is None:
-            self._states[url] = SourceState(url=url, name=name or old.name, ok=True)
+            self._states[url] = replace(old, name=name or old.name, ok=True, message="", distrusted=False)
         else:
-            lies = error.code in DISTRUST
-            self._states[url] = SourceState(url=url, name=old.name, message=error.message, distrusted=lies)
+            self._states[url] = replace(old, ok=False, message=error.message, distrusted=error.code in DISTRUST)
+
+    def _note_answer(self, url: str, stale: bool) -> None:
+        """It answered, or what it had said before did."""
+        silence = RegistryError("unreachable", f"{self.name_of(url)} does not answer.")
+        self._note(url, silence if stale else None)
 
     async def search(self, query: SearchQuery) -> SearchPage:
         """One page of all sources; rows of an earlier source hide the same package of a later one."""
@@ -184,8 +188,7 @@ class Catalog:
         except RegistryError as error:
             self._note(url, error)
             raise
-        if not detail.stale:
-            self._note(url, None)
+        self._note_answer(url, detail.stale)
         return detail
 
     def _hold_to_its_word(self, source: Source, detail: PackageDetail) -> None:
@@ -255,7 +258,7 @@ class Catalog:
             except RegistryError as error:
                 self._note(url, error)
                 return None
-            self._note(url, None)
+            self._note_answer(url, isinstance(answer, SearchPage) and answer.stale)
             return url, answer
 
         answers = await asyncio.gather(*(one(url) for url in urls))
@@ -289,6 +292,7 @@ def _page(items: tuple[PackageSummary, ...], pages: list[SearchPage], cursors: d
         tags=_add(page.tags for page in pages),
         licenses=_add(page.licenses for page in pages),
         close_matches=all(page.close_matches for page in pages),
+        stale=any(page.stale for page in pages),
     )
 
 

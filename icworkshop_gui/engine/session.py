@@ -451,9 +451,12 @@ class Session:
     async def _handle(self, command: wish.Command[Any]) -> Any:
         match command:
             case wish.Search(query):
-                return await self.catalog.search(query)
+                page = await self.catalog.search(query)
+                self._tell_silence(page.stale)
+                return page
             case wish.GetPackage(package, version):
                 detail, _source = await self.catalog.package(package, version, files=True)
+                self._tell_silence(detail.stale)
                 return detail
             case wish.GetPreview(package, version, sha256):
                 return await self.catalog.preview(package, version, sha256)
@@ -596,6 +599,11 @@ class Session:
             case _:
                 raise UserError(f"This engine does not know {type(command).__name__}.")
         return None
+
+    def _tell_silence(self, stale: bool) -> None:
+        """Who does not answer is told before the answer that is from before."""
+        if stale:
+            self.publisher.publish()
 
     def _change_setting(self, key: str, value: str) -> None:
         self.settings.set(key, value)

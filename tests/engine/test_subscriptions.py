@@ -126,9 +126,18 @@ def test_the_command_line(shop: Shop, tmp_path: Path) -> None:
     assert (code, lines[-1]["waiting"]) == (0, 0), errors
     assert [line["id"] for line in cli_here("list", *where[:2])[1] if line["event"] == "package"] == ["alice/map"]
     assert cli_here("unsubscribe", "alice", *where)[0] == 0
+    shop.publish("alice/map@1.2.0", title="Map")
+    assert cli_here("subscriptions", "--check", *where)[1][-1]["waiting"] == 1
+    assert cli_here("search", "map", *where)[1][-1]["stale"] is False
+    assert cli_here("show", "alice/map", *where)[1][-1]["stale"] is False
     shop.server.program.kill()
-    code, lines, _ = cli_here("subscriptions", *where)
-    assert (code, lines[-1]["total"]) == (0, 1)
+    code, lines, errors = cli_here("search", "map", *where)
+    assert (code, lines[0]["id"], lines[-1]["stale"]) == (0, "alice/map", True)
+    code, lines, errors = cli_here("show", "alice/map", *where)
+    assert (code, lines[-1]["version"], lines[-1]["stale"]) == (0, "1.2.0", True), errors
+    code, lines, errors = cli_here("subscriptions", "--activate", *where)
+    assert (code, lines[-1]["waiting"]) == (0, 0), errors
+    assert (tmp_path / "player" / "mods" / "alice--map-1.2.0" / "a.bin").is_file(), "without the server"
 
 
 @pytest.mark.logs

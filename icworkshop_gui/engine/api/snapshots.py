@@ -292,6 +292,8 @@ class SourceState:
     ok: bool = False
     message: str = ""
     """Why it is not asked just now; for people."""
+    place: str = ""
+    """The address as a person would write it."""
     distrusted: bool = False
     """It answers, but what it says cannot be true: `message` says why."""
 

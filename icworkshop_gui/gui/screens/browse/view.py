@@ -287,6 +287,8 @@ class BrowseScreen(Screen):
         words = count(page.total, "result", "results") if page.total else ""
         if page.close_matches:
             words = f"Nothing is called “{clipped(self.search.text())}” – showing {words} close to it"
+        if page.stale:
+            words = f"{words} seen before – not every source answers".lstrip()
         self.results.setText(words)
 
     def _show_filters(self) -> None:
@@ -317,7 +319,11 @@ class BrowseScreen(Screen):
 
     def _totals(self, totals: EngineTotals) -> None:
         broken = [source for source in totals.sources if not source.ok and source.message]
-        wanted = tuple(clipped(source.name or source.url) for source in broken[:2])
+        wanted = tuple(
+            f"{clipped(source.name or source.place or source.url)[:28]} "
+            f"{'cannot be believed' if source.distrusted else 'does not answer'}"
+            for source in broken[:2]
+        )
         if wanted == self.faults.property("shown"):
             return
         self.faults.setProperty("shown", wanted)
@@ -326,8 +332,8 @@ class BrowseScreen(Screen):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        for name in wanted:
-            chip = Button(f"{name[:28]} does not answer", icon="triangle-alert", kind=Kind.GHOST, small=True)
+        for text in wanted:
+            chip = Button(text, icon="triangle-alert", kind=Kind.GHOST, small=True)
             chip.setFixedHeight(24)
             chip.clicked.connect(self._to_sources)
             self._fault_row.addWidget(chip)

@@ -245,6 +245,8 @@ class PackageScreen(Screen):
         self._summary.setText(clipped(release.summary))
         files = count(len(release.files), "file", "files")
         self._numbers.setText(f"{size(release.size)} · {files} · {count(release.downloads, 'download', 'downloads')}")
+        if detail.stale:
+            self._numbers.setText(f"{self._numbers.text()} · as seen before, its source does not answer")
         tags = [clipped(tag) for tag in release.tags[:TAGS_SHOWN]]
         self._tags.setText("  ".join(f"#{tag}" for tag in tags))
         self._picture.show_package(release.ref.package, release.category, release.ref.version, release.preview_sha256)
