@@ -13,7 +13,7 @@ from icworkshop_gui.gui.models.rows import Column, SortedRowsModel
 
 FLAGS_LEGEND = (
     "D we fetch from it · d it makes us wait · U we send to it · u we make it wait · "
-    "O tried by chance · S stopped delivering · I it came to us"
+    "O tried by chance · S stopped delivering · I it came to us · L waits in our lobby"
 )
 _TRANSPORTS = {
     TransportKind.TCP: "TCP",
