@@ -61,7 +61,7 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     if verb != "torrent":
-        from icworkshop_gui.cli import bundle, packages, profiles, publish, sources, subscriptions
+        from icworkshop_gui.cli import bundle, lobby, packages, profiles, publish, sources, subscriptions
 
         packages.add_arguments(verbs, [common, sourced])
         bundle.add_arguments(verbs, [common, sourced])
@@ -69,6 +69,7 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
         subscriptions.add_arguments(verbs, [common, sourced])
         profiles.add_arguments(verbs, [common, sourced])
         publish.add_arguments(verbs, [common, sourced])
+        lobby.add_arguments(verbs, [common])
     torrent.add_arguments(verbs, [common])
     return top
 

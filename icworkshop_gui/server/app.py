@@ -35,6 +35,7 @@ from icworkshop_gui.server.rest.desk import Desk, error_answer
 from icworkshop_gui.server.rest.docs import docs_routes
 from icworkshop_gui.server.rest.guard import Guard
 from icworkshop_gui.server.rest.health import health_routes
+from icworkshop_gui.server.rest.lobby import lobby_routes
 from icworkshop_gui.server.rest.packages import package_routes
 from icworkshop_gui.server.rest.publish import publish_routes
 from icworkshop_gui.server.seeder import Engine, Seeder
@@ -349,7 +350,12 @@ def build_app(desk: Desk) -> FastAPI:
     app.add_exception_handler(WorkshopError, refused)
     app.add_exception_handler(HTTPException, web_refused)
     app.add_exception_handler(Exception, refused)
-    for routes in (package_routes, publish_routes, catalog_routes):  # packages first: `1.0.0.torrent` is no version
+    for routes in (
+        package_routes,
+        publish_routes,
+        lobby_routes,
+        catalog_routes,
+    ):  # packages first: `1.0.0.torrent` is no version
         app.include_router(routes(desk), prefix=API)
     app.include_router(health_routes(desk))
     app.include_router(docs_routes(app))

@@ -28,6 +28,8 @@ SECRET_MIN = 24
 class Scope(StrEnum):
     READONLY = "readonly"
     PUBLISH = "publish"
+    LOBBY = "lobby"
+    """Issues lobby tickets, and nothing else: for relays and game servers."""
     ADMIN = "admin"
 
 

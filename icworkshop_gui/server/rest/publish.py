@@ -100,6 +100,17 @@ class Lingering(Response):
 
 async def authorise(desk: Desk, request: Request) -> Grant:
     """Whose token this is. RegistryError for none, a wrong one, one that may not publish, or one too busy."""
+    grant = await check_token(desk, request)
+    if grant.scope not in (Scope.PUBLISH, Scope.ADMIN):
+        raise RegistryError("forbidden_scope", "this token does not publish")
+    wait = desk.publish_limit.take(str(grant.id))
+    if wait:
+        raise RegistryError("rate_limited", "this token published too much within the hour", retry_after=wait)
+    return grant
+
+
+async def check_token(desk: Desk, request: Request) -> Grant:
+    """Whose token this is, whatever it may do. RegistryError for none or a wrong one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     host = limit_key(request.client.host if request.client is not None else "")
     grant = None
@@ -109,12 +120,7 @@ async def authorise(desk: Desk, request: Request) -> Grant:
         wait = desk.guess_limit.take(host)
         if wait:
             raise RegistryError("rate_limited", "too many wrong tokens", retry_after=wait)
-        raise RegistryError("unauthorised", "publishing needs a valid token: Authorization: Bearer <token>")
-    if grant.scope is Scope.READONLY:
-        raise RegistryError("forbidden_scope", "this token only reads")
-    wait = desk.publish_limit.take(str(grant.id))
-    if wait:
-        raise RegistryError("rate_limited", "this token published too much within the hour", retry_after=wait)
+        raise RegistryError("unauthorised", "this needs a valid token: Authorization: Bearer <token>")
     return grant
 
 
