@@ -1,6 +1,6 @@
 """The review sheet: what comes, goes and changes, why and at what cost, before anything happens (gui.md B2.2).
 
-One component for install, update, remove and the switch of a profile. It shows what it is given and says what the
+One component for install, update and remove. It shows what it is given and says what the
 player decided; who asks and who acts is `gui/reviews.py`.
 """
 
