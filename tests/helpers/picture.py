@@ -10,6 +10,7 @@ arrived from OTHER); `b` is busy: every block is asked of OTHER. `has` of a peer
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 from icworkshop_gui.core.bitfield import Bitfield
 from icworkshop_gui.core.geometry import Geometry
@@ -65,7 +66,7 @@ class Board:
             if mark == "b":
                 self.tracker.ask(piece, BLOCKS, OTHER)
             else:
-                for block in self.tracker.ask(piece, BLOCKS - int(mark), OTHER):
+                for block in chain.from_iterable(self.tracker.ask(piece, BLOCKS - int(mark), OTHER)):
                     self.tracker.arrived(index, block, bytes(BLOCK_SIZE), OTHER)
         self.tracker.check_invariants()
 

@@ -278,9 +278,12 @@ class Peer:
         """Send a message; during the handling of events it waits for the end, so that one write takes all."""
         if not data or self.gone:
             return
-        self._out.append(data)
+        self._queue(data)
         if not self._handling:
             self._flush()
+
+    def _queue(self, data: bytes) -> None:
+        self._out.append(data)
 
     def say_at_once(self, data: bytes) -> None:
         """Send a message that is large, so that `unsent` tells about it."""
@@ -316,11 +319,9 @@ class Peer:
 
     def ask(self, now: float) -> None:
         """Fill the pipeline."""
-        if self.gone or not self._side.may_ask:
-            return
         room = self.pipeline.room()
         view = self.view
-        if not room or view.allowed == 0:
+        if self.gone or not room or view.allowed == 0 or not self._side.may_ask:
             return
         pace = self._side.pace
         if pace.is_on and (room := min(room, pace.room(now))) <= 0:
@@ -332,29 +333,25 @@ class Peer:
             return
         view.outstanding = len(self.pipeline)
         view.snubbed = self.pipeline.snubbed
-        blocks, starved = self._side.picker.pick(view, room)
-        self.hungry = starved or len(blocks) < room
-        if not blocks:
+        pick = self._side.picker.pick(view, room)
+        count = pick.size
+        self.hungry = pick.starved or count < room
+        if not count:
             return
         if pace.is_on:
-            pace.asked(len(blocks))
-        geometry, per_piece = self._tracker.geometry, self._blocks_per_piece
-        plain = geometry.piece_length % BLOCK_SIZE == 0
-        last = self._tracker.length - 1
-        if self._tracker.hints:
-            requests = [(index, *self._tracker.span(index, block)) for index, block in blocks]
-        else:
-            requests = [
-                (
-                    index,
-                    block << _BLOCK_SHIFT,
-                    BLOCK_SIZE if plain and index != last else geometry.block_size(index, block),
-                )
-                for index, block in blocks
-            ]
-        self.pipeline.asked([index * per_piece + block for index, block in blocks], now)
+            pace.asked(count)
+        tracker, per_piece = self._tracker, self._blocks_per_piece
+        last = tracker.length - 1
+        whole = tracker.geometry.piece_length % BLOCK_SIZE == 0 and not tracker.hints
         self.useful_at = now
-        self.say(self.wire.request(requests))
+        for index, run in pick.runs:
+            self.pipeline.asked(range(index * per_piece + run.start, index * per_piece + run.stop), now)
+            if whole and index != last:
+                self._queue(self.wire.request_run(index, run))
+            else:
+                self._queue(self.wire.request([(index, *tracker.span(index, block)) for block in run]))
+        if not self._handling:
+            self._flush()
 
     def stop_asking(self, keep: int = 0) -> None:
         """Take back all requests but the `keep` oldest. Their blocks are free again once it is clear that they do not

@@ -53,10 +53,30 @@ class PickView:
 class Pick(NamedTuple):
     """What to ask for."""
 
-    blocks: list[tuple[int, int]]
-    """(piece, block number), in the order to ask."""
+    runs: list[tuple[int, range]]
+    """(piece, block numbers), in the order to ask."""
     starved: bool
     """It has more that we want, but no room for another open piece is left: ask again when a piece closes."""
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """(piece, block number), in the order to ask."""
+        return [(index, block) for index, run in self.runs for block in run]
+
+    @property
+    def size(self) -> int:
+        """Blocks in all."""
+        return sum(len(run) for _, run in self.runs)
+
+
+class _Wish:
+    """What is still to be picked, and what has been."""
+
+    __slots__ = ("left", "runs")
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.runs: list[tuple[int, range]] = []
 
 
 class PiecePicker:
@@ -79,29 +99,34 @@ class PiecePicker:
     def pick(self, peer: PickView, count: int) -> Pick:
         """Up to `count` blocks for this peer."""
         tracker = self._tracker
-        blocks: list[tuple[int, int]] = []
+        wish = _Wish(count)
         has = peer.has if peer.allowed is None else peer.has & peer.allowed
         starved = False
         if count > 0:
             rarer, others = self._partials(peer, has)
-            self._ask_partials(peer, rarer, count, blocks)
-            starved = self._ask_new(peer, has, count, blocks)
-            self._ask_partials(peer, others, count, blocks)
-            if starved and not blocks and not peer.outstanding:
+            self._ask_partials(peer, rarer, wish)
+            starved = self._ask_new(peer, has, wish)
+            self._ask_partials(peer, others, wish)
+            if starved and not wish.runs and not peer.outstanding:
                 # Over the cap a busy peer waits; one with nothing to do may still open a piece, or it idles for ever.
-                starved = self._ask_new(peer, has, count, blocks, over_cap=True)
-        if not blocks and not peer.outstanding and not peer.on_parole and tracker.all_asked and tracker.open:
-            blocks = self._busy_blocks(peer, has, min(count, ENDGAME_DEPTH[self.tier]))
-        return Pick(blocks, starved)
+                starved = self._ask_new(peer, has, wish, over_cap=True)
+        if not wish.runs and not peer.outstanding and not peer.on_parole and tracker.all_asked and tracker.open:
+            busy = self._busy_blocks(peer, has, min(count, ENDGAME_DEPTH[self.tier]))
+            return Pick([(index, range(block, block + 1)) for index, block in busy], starved)
+        return Pick(wish.runs, starved)
+
+    def _ask(self, piece: OpenPiece, peer: PickView, wish: _Wish) -> None:
+        for run in self._tracker.ask(piece, wish.left, peer.key):
+            wish.runs.append((piece.index, run))
+            wish.left -= len(run)
 
     # --- open pieces --------------------------------------------------------------------------
 
-    def _ask_partials(self, peer: PickView, pieces: list[OpenPiece], count: int, blocks: list[tuple[int, int]]) -> None:
+    def _ask_partials(self, peer: PickView, pieces: list[OpenPiece], wish: _Wish) -> None:
         for piece in pieces:
-            if len(blocks) >= count:
+            if not wish.left:
                 return
-            index = piece.index
-            blocks += [(index, block) for block in self._tracker.ask(piece, count - len(blocks), peer.key)]
+            self._ask(piece, peer, wish)
 
     def _partials(self, peer: PickView, has: int) -> tuple[list[OpenPiece], list[OpenPiece]]:
         """Open pieces that it may work on: those to be asked for before any new piece, and those after.
@@ -143,20 +168,17 @@ class PiecePicker:
 
     # --- new pieces ---------------------------------------------------------------------------
 
-    def _ask_new(
-        self, peer: PickView, has: int, count: int, blocks: list[tuple[int, int]], *, over_cap: bool = False
-    ) -> bool:
+    def _ask_new(self, peer: PickView, has: int, wish: _Wish, *, over_cap: bool = False) -> bool:
         """Open pieces and ask for their blocks. True when it has more that we want, but no room is left."""
         tracker = self._tracker
-        while len(blocks) < count:
+        while wish.left:
             candidates = has & tracker.pickable_mask
             if not candidates:
                 return False
-            if not self._has_room(peer) or (self._is_over_cap() and not (over_cap and not blocks)):
+            if not self._has_room(peer) or (self._is_over_cap() and not (over_cap and not wish.runs)):
                 return True
             index = self._choose(candidates, peer)
-            piece = tracker.open_piece(index, peer.key if peer.on_parole else NOBODY)
-            blocks += [(index, block) for block in tracker.ask(piece, count - len(blocks), peer.key)]
+            self._ask(tracker.open_piece(index, peer.key if peer.on_parole else NOBODY), peer, wish)
         return False
 
     def _has_room(self, peer: PickView) -> bool:

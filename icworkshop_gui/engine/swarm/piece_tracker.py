@@ -192,22 +192,24 @@ class PieceTracker:
         self.buffered += piece.size
         return piece
 
-    def ask(self, piece: OpenPiece, count: int, key: int) -> list[int]:
-        """Up to `count` free blocks become asked of `key`, lowest first. Block numbers within the piece."""
+    def ask(self, piece: OpenPiece, count: int, key: int) -> list[range]:
+        """Up to `count` free blocks become asked of `key`, lowest first. Runs of block numbers within the piece."""
         blocks, givers = piece.blocks, piece.givers
-        taken: list[int] = []
+        taken: list[range] = []
         left = count = min(count, piece.free)
         at = 0
         while left:
             at = blocks.find(FREE, at)
             end = at + left
             if blocks.count(FREE, at, end) < left:
-                # Not free one after the other as far as that: look at each.
+                # Not free one after the other as far as that.
                 end = at + 1
+                while blocks[end] == FREE:
+                    end += 1
             size = end - at
             blocks[at:end] = _ASKED_BYTE * size
             givers[at:end] = [key] * size
-            taken += range(at, end)
+            taken.append(range(at, end))
             left -= size
             at = end
         piece.free -= count
@@ -215,7 +217,7 @@ class PieceTracker:
             self.partial.pop(piece.index, None)
         return taken
 
-    def ask_run(self, piece: OpenPiece, key: int) -> list[int]:
+    def ask_run(self, piece: OpenPiece, key: int) -> list[range]:
         """The first free blocks with nothing much between what is needed of them become asked of `key`."""
         first = piece.blocks.find(FREE)
         end = first + 1

@@ -65,6 +65,10 @@ KEEP_ALIVE: Final = b"\0\0\0\0"
 BlockTuple = tuple[int, int, int]
 """(index, begin, length): `Request`, or any NamedTuple of that shape."""
 
+_PLACE = Struct("!II")
+_PLACES: list[bytes] = []
+"""What a request for a whole block says behind the index, by block number: the same words for every piece."""
+
 _PIECE_PREFIX = PIECE_HEADER.pack
 
 
@@ -83,6 +87,14 @@ def with_blocks(ident: int, blocks: Iterable[BlockTuple]) -> bytes:
     """One message for each block, end to end: request, cancel, reject."""
     pack = BLOCK.pack
     return b"".join([pack(13, ident, index, begin, length) for index, begin, length in blocks])
+
+
+def request_run(index: int, blocks: range) -> bytes:
+    """Requests for whole blocks of one piece, by their numbers within it."""
+    while len(_PLACES) < blocks.stop:
+        _PLACES.append(_PLACE.pack(len(_PLACES) * BLOCK_SIZE, BLOCK_SIZE))
+    head = ONE_INDEX.pack(13, REQUEST, index)
+    return head + head.join(_PLACES[blocks.start : blocks.stop])
 
 
 def piece_header(index: int, begin: int, length: int) -> bytes:

@@ -467,6 +467,10 @@ class PeerWire:
         """Ask for blocks, each (index, begin, length)."""
         return self._sent(codec.with_blocks(codec.REQUEST, blocks))
 
+    def request_run(self, index: int, blocks: range) -> bytes:
+        """Ask for whole blocks of one piece, by their numbers within it."""
+        return self._sent(codec.request_run(index, blocks))
+
     def cancel(self, blocks: Iterable[BlockTuple]) -> bytes:
         """Take requests back. With the fast extension each is still answered, by a piece or a reject (BEP 6)."""
         return self._sent(codec.with_blocks(codec.CANCEL, blocks))

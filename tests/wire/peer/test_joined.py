@@ -116,3 +116,10 @@ def test_a_whole_conversation() -> None:
     assert deliver(leech, seed.unchoke()) == [Unchoke()]
     assert not leech.peer_choking
     assert deliver(seed, leech.have([2])) == [Have(2)]
+
+
+@given(indices, st.integers(0, 40), st.integers(1, 20))
+def test_a_run_of_requests_is_the_same_requests(index: int, first: int, count: int) -> None:
+    ours, _ = pair()
+    run = range(first, first + count)
+    assert ours.request_run(index, run) == ours.request((index, block * BLOCK_SIZE, BLOCK_SIZE) for block in run)

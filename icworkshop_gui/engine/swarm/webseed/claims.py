@@ -7,6 +7,7 @@ who begin together fetch different pieces and give them to each other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 from icworkshop_gui.engine.swarm.availability import Availability
@@ -60,13 +61,13 @@ class Claims:
                     found = self._run_of(tracker.open_piece(index, key if alone else NOBODY), key)
                 break
             piece = tracker.open_piece(index, key if alone else NOBODY)
-            found += [(index, block) for block in tracker.ask(piece, piece.free, key)]
+            found += _places(index, tracker.ask(piece, piece.free, key))
             size += piece.size
             index += 1
         return found
 
     def _run_of(self, piece: OpenPiece, key: int) -> list[Place]:
-        return [(piece.index, block) for block in self._tracker.ask_run(piece, key)]
+        return _places(piece.index, self._tracker.ask_run(piece, key))
 
     def piece(self, key: int, index: int) -> list[Place]:
         """All free blocks of one piece; none when it is not needed or there is no room."""
@@ -76,7 +77,7 @@ class Claims:
             if not tracker.pickable_mask & 1 << index or not self._has_room():
                 return []
             piece = tracker.open_piece(index)
-        return [(index, block) for block in tracker.ask(piece, piece.free, key)]
+        return _places(index, tracker.ask(piece, piece.free, key))
 
     def _has_room(self) -> bool:
         tracker = self._tracker
@@ -84,3 +85,7 @@ class Claims:
             return True
         # Half at most, or several fast servers would leave peers no piece to open.
         return tracker.buffered + tracker.geometry.piece_length <= self._max_buffered // 2
+
+
+def _places(index: int, runs: Iterable[range]) -> list[Place]:
+    return [(index, block) for run in runs for block in run]
