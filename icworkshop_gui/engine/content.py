@@ -160,7 +160,7 @@ class Content(Protocol):
         ...
 
     def finish(self, *, progress: Progress, cancelled: Cancel) -> Path:
-        """Blocks: check by SHA-256, publish, install; the folder of the files. IntegrityError, StorageError."""
+        """Blocks: check by SHA-256, publish; where its files are, or will be. IntegrityError, StorageError."""
         ...
 
     def mend(self, error: IntegrityError, have: Bitfield, journal: ResumeJournal | None) -> bool:
@@ -492,9 +492,7 @@ class PackageContent:
             self._download.finish(facts=facts, expect=self._hold_to_promise, progress=progress, cancel=cancelled)
         if self._record.staged:
             return self._store.packages.folder(self.ref)
-        folder = self._store.paths.install / self.ref.folder_name
-        self._store.installs.install(self.ref, folder, progress=progress, cancel=cancelled)
-        return folder
+        return self._store.paths.install / self.ref.folder_name
 
     def _hold_to_promise(self, contents: PackageContents) -> None:
         """What the source said of it, and what was planned by that, must be what it says itself."""

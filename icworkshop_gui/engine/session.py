@@ -56,6 +56,7 @@ from icworkshop_gui.engine.publisher import INTERVAL, Publisher
 from icworkshop_gui.engine.queueing import Conditions
 from icworkshop_gui.engine.reviews import Reviews
 from icworkshop_gui.engine.searches import Searches
+from icworkshop_gui.engine.sets import Sets
 from icworkshop_gui.engine.settings_file import Settings
 from icworkshop_gui.engine.sources import open_source
 from icworkshop_gui.engine.subscriptions import Subscriptions
@@ -171,6 +172,7 @@ class Session:
         paths = StorePaths.below(self._config.data_dir, install=Path(install) if install else None)
         self._lock = await self.in_disk(lambda: EngineLock.take(self._config.data_dir))
         self.store = await self.in_disk(lambda: Store(paths, wall=self.world.clock.wall))
+        await self.in_disk(self.store.switch.recover)
         memory = self._config.memory or self.store.paths.root
         self._cache = cache = await self.in_disk(lambda: RegistryCache(memory / "cache" / "registry"))
         self._seen = seen = await self.in_disk(lambda: Seen(memory / "seen.db"))
@@ -183,6 +185,7 @@ class Session:
         self.updates = Updates(self)
         self.reviews = Reviews(self)
         self.subscriptions = Subscriptions(self)
+        self.sets = Sets(self)
         self.profiles = ProfileDesk(self)
         self.bundles = Bundles(self)
         self._gate = HandshakeGate(self._on_handshake)
@@ -198,6 +201,7 @@ class Session:
         await self.profiles.load()
         await self.library.load()
         await self.transfers.load()
+        await self.sets.load()
         for job in (
             self._publish_loop(),
             self._second_loop(),
@@ -310,6 +314,10 @@ class Session:
 
     def decide(self) -> None:
         self.transfers.decide()
+
+    async def settle(self, transfer: Transfer) -> None:
+        if transfer.ref is not None and not transfer.record.staged:
+            await self.sets.arrive(transfer)
 
     async def finished(self, transfer: Transfer) -> None:
         if transfer.record.staged:

@@ -153,6 +153,10 @@ class Surroundings(Neighbourhood, Town, Protocol):
         """Give every transfer its verdict now."""
         ...
 
+    async def settle(self, transfer: Transfer) -> None:
+        """Its content is verified and in the store: bring it to its place, together with what belongs to it."""
+        ...
+
     async def finished(self, transfer: Transfer) -> None:
         """Its content is verified and in its place."""
         ...
@@ -346,7 +350,7 @@ class Transfer:
     @property
     def waits_for_another(self) -> bool:
         """Its slot is free for others meanwhile."""
-        return self.phase is Phase.PREPARING and self.reason is Reason.DEP
+        return self.phase in (Phase.PREPARING, Phase.FINISHING) and self.reason is Reason.DEP
 
     @property
     def errand(self) -> Errand | None:
@@ -665,7 +669,18 @@ class Transfer:
         async def attempt() -> object:
             return await self._run(lambda cancelled: self.content.finish(progress=self._note, cancelled=cancelled))
 
-        return await self._insist(attempt, Reason.DISK)
+        folder = await self._insist(attempt, Reason.DISK)
+        self._files = None  # they are in the store: nobody who needs the same ones has to wait for us
+        await self._insist(lambda: self._session.settle(self), Reason.DISK)
+        return folder
+
+    def wait_for_set(self, other: str) -> None:
+        """All of it is in the store; it is installed together with others, which are not there yet."""
+        self._wait(Reason.DEP, (("package", other),))
+
+    def note(self, done: int) -> None:
+        """From a disk thread: so many bytes are in their place."""
+        self._note(done)
 
     async def _mend(self, error: IntegrityError) -> None:
         """Bytes whose pieces were right are not what the registry promised: keep what may be of use, begin again."""

@@ -192,6 +192,7 @@ class Transfers:
         plan = await self.plan(wishes)
         found: dict[PackageId, TransferId] = {}
         wished = {package for package, _version in wishes}
+        await self._session.sets.begin(step.ref for step in plan.steps if step.ref not in self._session.library)
         for step in plan.steps:
             asked = step.ref.package in wished
             if step.ref in self._session.library:
@@ -221,6 +222,7 @@ class Transfers:
         """Exactly what it names and is not here. NotFound, RegistryError, IntegrityError; then nothing is begun."""
         steps = await unlock(lock_file, self._session.catalog, self._session.library.checksums())
         needed = {need for locked in lock_file.packages for need in locked.dependencies}
+        await self._session.sets.begin(step.ref for step in steps if step.release is not None)
         return tuple(
             [
                 await self._install_one(step.release, step.source, tier, asked=step.ref.package not in needed)
@@ -533,6 +535,8 @@ class Transfers:
         transfer = self.get(transfer_id)
         self.drop(transfer)
         await transfer.stop()
+        if transfer.ref is not None:
+            await self._session.sets.leave(transfer.ref)
         if delete or transfer.is_complete:
             await self._forget(transfer)
         else:

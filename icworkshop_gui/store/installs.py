@@ -43,6 +43,17 @@ class PackageCheck:
     """Blobs that must be downloaded again. Where there are none, another `install` mends what is bad."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An installation whose files wait beside their place."""
+
+    ref: PackageRef
+    target: Path
+    maker: FileMaker
+    ours: set[tuple[str, ...]]
+    """Paths in the place that are ours to replace."""
+
+
 class Installs:
     """Thread-safe; one installation at a time. Methods raise StorageError, and NotFound for unknown packages."""
 
@@ -67,39 +78,79 @@ class Installs:
         Cancelled leaves what was there before.
         """
         with self._lock:
-            self._packages.get(ref)
-            target = Path(os.path.abspath(target))
+            prepared = self._prepare(ref, target, ways, progress, cancel)
+            return self._put(prepared)
+
+    def prepare(
+        self, ref: PackageRef, target: Path, *, ways: tuple[How, ...], progress: Progress, cancel: Cancel
+    ) -> Prepared:
+        """The first half of `install`: its files wait beside `target`, and what is there stays as it is."""
+        with self._lock:
+            return self._prepare(ref, target, ways, progress, cancel)
+
+    def put(self, prepared: Prepared) -> How:
+        """The second half: into its place."""
+        with self._lock:
+            return self._put(prepared)
+
+    def unprepare(self, ref: PackageRef, target: Path) -> None:
+        """Take away what `prepare` made, as far as it came."""
+        with self._lock:
+            with disk_errors():
+                remove_tree(beside(target, "new"))
+            record = self._packages.get(ref)
+            if record.folder == str(target) and not record.is_installed and not os.path.lexists(target):
+                self._packages.update(ref, folder="")
+
+    def _prepare(
+        self, ref: PackageRef, target: Path, ways: tuple[How, ...], progress: Progress, cancel: Cancel
+    ) -> Prepared:
+        target = Path(os.path.abspath(target))
+        record = self._packages.get(ref)
+        if record.folder != str(target):
             # Remembered before the first file is made, so that nothing is ever left behind unknown.
             self._packages.update(ref, folder=str(target), how="")
+        with disk_errors():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            outdated = self._release_folder(ref, target)
+            _recover(target, outdated)
+        fresh = beside(target, "new")
+        try:
             with disk_errors():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                outdated = self._release_folder(ref, target)
-                _recover(target, outdated)
-            fresh = _beside(target, "new")
-            try:
-                with disk_errors():
-                    fresh.mkdir()
-                maker, paths = self._fill(ref, fresh, ways, progress, cancel)
-                with disk_errors():
-                    _swap(fresh, target, paths | outdated)
-            except BaseException:
-                with disk_errors():
-                    remove_tree(fresh)
-                raise
-            how, why = maker.costliest, maker.why
-            self._packages.update(
-                ref,
-                how=how.value,
-                why_copied="" if why is None else why.value,
-                copied=maker.copied,
-                installed_at=self._wall(),
-            )
-            return how
+                fresh.mkdir()
+            maker, paths = self._fill(ref, fresh, ways, progress, cancel)
+        except BaseException:
+            with disk_errors():
+                remove_tree(fresh)
+            raise
+        return Prepared(ref, target, maker, paths | outdated)
+
+    def _put(self, prepared: Prepared) -> How:
+        fresh = beside(prepared.target, "new")
+        # A crash between here and the end leaves a package whose files are to be put in order again.
+        self._packages.update(prepared.ref, how="")
+        try:
+            with disk_errors():
+                _swap(fresh, prepared.target, prepared.ours)
+        except BaseException:
+            with disk_errors():
+                remove_tree(fresh)
+            raise
+        how, why = prepared.maker.costliest, prepared.maker.why
+        self._packages.update(
+            prepared.ref,
+            how=how.value,
+            why_copied="" if why is None else why.value,
+            copied=prepared.maker.copied,
+            installed_at=self._wall(),
+            removed_at=None,
+        )
+        return how
 
     def _release_folder(self, ref: PackageRef, target: Path) -> set[tuple[str, ...]]:
         """Every path in the folder that some release of ours made; other releases own it no more."""
         outdated: set[tuple[str, ...]] = set()
-        is_there = os.path.lexists(target) or os.path.lexists(_beside(target, "old"))
+        is_there = os.path.lexists(target) or os.path.lexists(beside(target, "old"))
         for record in self._packages.in_folder(target):
             if is_there:
                 outdated |= self._paths(record.ref)
@@ -143,7 +194,8 @@ class Installs:
         with self._lock:
             record = self._packages.get(ref)
             if record.removed_at is None:
-                record = self._packages.update(ref, removed_at=self._wall())
+                # Its files go: who fetches it anew must not take it for installed.
+                record = self._packages.update(ref, removed_at=self._wall(), how="")
             self._remove_files(ref, record.folder)
 
     def undo_remove(self, ref: PackageRef) -> None:
@@ -240,13 +292,14 @@ def _shifted(progress: Progress, start: int) -> Progress:
     return lambda done: progress(start + done)
 
 
-def _beside(target: Path, word: str) -> Path:
+def beside(target: Path, word: str) -> Path:
+    """Where a folder waits that is to be `target`, or was."""
     return target.with_name(f".{target.name}.icw-{word}")
 
 
 def _swap(fresh: Path, target: Path, ours: set[tuple[str, ...]]) -> None:
     """Put `fresh` in the place of `target`; files of the old folder that are not ours move along."""
-    old = _beside(target, "old")
+    old = beside(target, "old")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise FileExistsError(f"{target} is not a folder")
     if target.exists():
@@ -279,10 +332,10 @@ def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
 
 def _recover(target: Path, ours: set[tuple[str, ...]]) -> None:
     """Undo or complete a swap that a crash interrupted."""
-    old = _beside(target, "old")
+    old = beside(target, "old")
     if old.is_dir() and not old.is_symlink():
         if os.path.lexists(target):
             _move_along(old, target, ours)
         else:
             os.replace(old, target)
-    remove_tree(_beside(target, "new"))
+    remove_tree(beside(target, "new"))

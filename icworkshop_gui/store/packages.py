@@ -108,6 +108,11 @@ class Packages:
             record = self._records.get(ref)
         return None if record is None or record.removed_at is not None else record
 
+    def knows(self, ref: PackageRef) -> bool:
+        """Is there a record, removed or not?"""
+        with self._lock:
+            return ref in self._records
+
     def get(self, ref: PackageRef) -> PackageRecord:
         """The record, removed or not."""
         with self._lock:

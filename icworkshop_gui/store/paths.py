@@ -59,6 +59,8 @@ class StorePaths:
     """SQLite; rebuildable."""
     gate: Path
     """Lock file between programs that share the store."""
+    switch: Path
+    """Journal of the change that is being made; there only meanwhile."""
     install: Path
     """`<data_dir>/mods`: installed files for the game."""
     profiles: Path
@@ -80,6 +82,7 @@ class StorePaths:
             cache=root / "cache",
             index=root / "store.db",
             gate=root / "store.lock",
+            switch=root / "switch.json",
             install=install or data / "mods",
             profiles=data / "profiles",
             active=data / "active",

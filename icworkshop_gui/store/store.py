@@ -24,6 +24,7 @@ from icworkshop_gui.store.packages import Packages
 from icworkshop_gui.store.paths import StorePaths
 from icworkshop_gui.store.profiles import Profiles
 from icworkshop_gui.store.staging import discard_folder
+from icworkshop_gui.store.switch import SetSwitch
 from icworkshop_gui.store.transfers import SetAside, TransferRecords
 
 OnDamage = Callable[[BlobId, tuple[PackageRef, ...]], None]
@@ -72,6 +73,7 @@ class Store:
             self.transfers = TransferRecords(paths.transfers)
             self.packages = Packages(paths.packages, self.index, self.blobs, self.files, wall)
             self.installs = Installs(self.packages, self.blobs, wall)
+            self.switch = SetSwitch(paths.switch, self.packages, self.installs, self.transfers)
             self.profiles = Profiles(paths.profiles)
             self.active = ActiveFolder(paths.active, self.packages, self.blobs)
             with self.gate:

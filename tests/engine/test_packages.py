@@ -210,6 +210,8 @@ def test_a_skeleton_that_lies_costs_a_copy_never_a_wrong_byte(
         # A file that the package does not have, in the place of one that it has.
         places = [n for n, s in enumerate(segments) if isinstance(s, FileSegment) and s.size == 3_000_000]
         other = content(3_000_000, "elsewhere")
+        if not places:
+            return Skeleton.of(segments).encode()  # what comes along has no such files: its list is true
         first = segments[places[0]]
         assert isinstance(first, FileSegment)
         segments[places[0]] = FileSegment(first.path, BlobId(hashlib.sha256(other).digest()), first.size)
