@@ -109,10 +109,10 @@ def save(arguments: argparse.Namespace, output: Output) -> int:
         report = opened.ask(InspectProfile(arguments.name))
     output.object(event="done", **_facts(report.profile), contested=len(report.contested))
     output.line(f"{arguments.name} holds {len(sources)} packages. `icworkshop profile activate` shows it to the game.")
-    if report.contested:
-        output.line(
-            f"{len(report.contested)} files come from several of them; `icworkshop profile show` tells which win."
-        )
+    count = len(report.contested)
+    if count:
+        what = "1 file comes" if count == 1 else f"{count} files come"
+        output.line(f"{what} from several of them; `icworkshop profile show` tells whose wins.")
     return 0
 
 
