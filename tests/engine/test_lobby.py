@@ -356,7 +356,7 @@ def test_peers_say_how_urgent_it_is_to_them() -> None:
         leech.swarm.set_tier(Tier.LOBBY_URGENT)
         await asyncio.sleep(1)
         assert peer.claims is Tier.LOBBY_URGENT
-        assert set(EXTENSIONS) == {ic_auth.NAME, ic_priority.NAME}
+        assert {ic_auth.NAME, ic_priority.NAME} <= set(EXTENSIONS)
         await stage.stop()
 
     run_leaping(scene())
