@@ -282,6 +282,8 @@ def _settings(arguments: argparse.Namespace) -> dict[str, str]:
         "workshop.p2p.max_upload_speed": arguments.limit_up,
         "workshop.p2p.seed_after_download": "true" if getattr(arguments, "keep_seeding", True) else "false",
         "workshop.p2p.dht": "false" if arguments.no_dht else "true",
+        "workshop.p2p.pex": "false" if arguments.no_pex else "true",
+        "workshop.p2p.lsd": "false" if arguments.no_lsd else "true",
         "webseed.enabled": "false" if getattr(arguments, "no_webseeds", False) else "true",
         # A torrent of any size goes through its swarm: the size rule is for Workshop packages.
         "workshop.p2p.http_below": "0 B",
@@ -361,8 +363,8 @@ def add_arguments(verbs: Any, common: Sequence[argparse.ArgumentParser]) -> None
     moving.add_argument("--peer", type=peer, action="append", default=[], metavar="HOST:PORT")
     moving.add_argument("--transport", type=transports, default="tcp", metavar="LIST", help="tcp")
     moving.add_argument("--no-dht", action="store_true", help="without the DHT, where strangers could see the torrent")
-    for name in ("lsd", "pex"):
-        moving.add_argument(f"--no-{name}", action="store_true", help=f"without {name.upper()} (this release has none)")
+    moving.add_argument("--no-lsd", action="store_true", help="without asking the computers of this network")
+    moving.add_argument("--no-pex", action="store_true", help="without names from other peers, and without naming them")
     moving.add_argument("--no-trackers", action="store_true")
     moving.add_argument("--limit-down", type=rate, default="unlimited", metavar="R", help="e.g. '500 kB/s'")
     moving.add_argument("--limit-up", type=rate, default="unlimited", metavar="R")

@@ -55,6 +55,7 @@ class Peer:
                 "workshop.p2p.max_upload_speed": UPLOAD,
                 "workshop.p2p.sharing": "true",
                 "workshop.p2p.dht": "false",
+                "workshop.p2p.lsd": "false",
             },
         )
         self._host = await asyncio.to_thread(host.start)

@@ -127,6 +127,11 @@ class Content(Protocol):
         ...
 
     @property
+    def in_lsd(self) -> bool:
+        """May the computers of this network see it? Of a package only once prepared."""
+        ...
+
+    @property
     def is_prepared(self) -> bool: ...
 
     @property
@@ -214,6 +219,10 @@ class PackageContent:
         # What a server of this house has is no business of strangers, and they could not fetch the rest.
         is_near = folder_of(self._record.source) is not None or self.allow_private
         return not self.metainfo.private and not is_near
+
+    @property
+    def in_lsd(self) -> bool:
+        return not self.metainfo.private
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
         """Its servers are configured."""
@@ -573,6 +582,10 @@ class TorrentContent:
     @property
     def in_dht(self) -> bool:
         return not (self.is_prepared and self.metainfo.private)
+
+    @property
+    def in_lsd(self) -> bool:
+        return self.in_dht
 
     def name_web_seeds(self, urls: Sequence[str]) -> None:
         self._record = replace(self._record, web_seeds=tuple(urls))

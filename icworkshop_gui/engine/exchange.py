@@ -133,6 +133,7 @@ class Exchange:
             hints=hints,
             info=meta.info,
             on_node=session.dht.meet if session.dht.is_on and content.in_dht else None,
+            pex=settings.flag("workshop.p2p.pex"),
         )
         self.swarm.start()
         self.add_peers(peers)

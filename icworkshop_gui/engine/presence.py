@@ -16,6 +16,7 @@ from icworkshop_gui.core.ids import PeerId
 from icworkshop_gui.engine.content import Content
 from icworkshop_gui.engine.discovery.dht import Dht
 from icworkshop_gui.engine.discovery.dht_announcer import DhtAnnouncer
+from icworkshop_gui.engine.discovery.lsd import LocalDiscovery, OnPeers
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.tracker import AnnounceStats, TrackerAnnouncer
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
@@ -34,6 +35,7 @@ class Town(Protocol):
     pace: AnnouncePace
     dht: Dht
     dht_pace: AnnouncePace
+    lsd: LocalDiscovery
 
     def peer_port(self) -> int:
         """0 while not listening."""
@@ -73,6 +75,10 @@ class Presence:
                 pace=None if urgent else session.pace,
             )
             self.announcer.start()
+        self._lsd, self._local_hashes = session.lsd, content.swarm_hashes if announce and content.in_lsd else ()
+        self._on_local: OnPeers = lambda peers: on_peers(peers, PeerSource.LSD)
+        for info_hash in self._local_hashes:
+            self._lsd.join(info_hash, self._on_local)
         self.dht: DhtAnnouncer | None = None
         if announce and content.in_dht:
             self.dht = DhtAnnouncer(
@@ -115,6 +121,8 @@ class Presence:
 
     async def stop(self) -> None:
         """Tell the trackers that we left."""
+        for info_hash in self._local_hashes:
+            self._lsd.leave(info_hash, self._on_local)
         if self.dht is not None:
             await self.dht.stop()
         if self.announcer is not None:

@@ -37,6 +37,7 @@ from icworkshop_gui.engine.bundles import Bundles
 from icworkshop_gui.engine.catalog import Catalog
 from icworkshop_gui.engine.describe import describe_detail, describe_transfer
 from icworkshop_gui.engine.discovery.dht import Dht, Door
+from icworkshop_gui.engine.discovery.lsd import LocalDiscovery
 from icworkshop_gui.engine.discovery.pace import AnnouncePace
 from icworkshop_gui.engine.discovery.udp_tracker import UdpTrackerClient
 from icworkshop_gui.engine.errands import Errand
@@ -137,6 +138,7 @@ class Session:
         self.udp = UdpTrackerClient(self.tracker_world)
         self.pace = AnnouncePace()
         self.dht_pace = AnnouncePace(DHT_SEARCHES)
+        self.lsd = LocalDiscovery(self.tracker_world, self.peer_port)
         self.dht = Dht(
             world,
             folder=config.data_dir,
@@ -193,7 +195,7 @@ class Session:
         self._apply_limits()
         if self._config.listen:
             await self._listen()
-        await self._switch_dht()
+        await self._switch_discovery()
         for notice in (self.settings.notice, *(f"Set aside: {item.reason}" for item in self.store.set_aside)):
             if notice:
                 self.tell(EngineFault(message=notice, detail=""))
@@ -238,7 +240,7 @@ class Session:
             return ()
         return self.settings.hosts("workshop.p2p.dht_routers")
 
-    async def _switch_dht(self) -> None:
+    async def _switch_discovery(self) -> None:
         """As the setting and the network say."""
         self.dht.set_read_only(self.network is Network.METERED)
         udp = None if self._port is None else self._port.udp
@@ -246,10 +248,15 @@ class Session:
             await self.dht.enable(udp)
         else:
             await self.dht.disable()
+        if self._port is not None and self.settings.flag("workshop.p2p.lsd"):
+            await self.lsd.enable()
+        else:
+            self.lsd.disable()
 
     async def stop(self) -> None:
         """In order: no strangers, transfers written down, tasks ended, store closed."""
         await self.dht.disable()
+        self.lsd.disable()
         if self._port is not None:
             await self._port.aclose()
         if not hasattr(self, "store"):
@@ -545,7 +552,7 @@ class Session:
                 return await self.subscriptions.activate(refs)
             case wish.SetSetting(key, value):
                 self._change_setting(key, value)
-                await self._switch_dht()
+                await self._switch_discovery()
             case wish.SetSharing(on):
                 self._change_setting("workshop.p2p.sharing", "true" if on else "false")
             case wish.SetSlowMode(on):
@@ -554,7 +561,7 @@ class Session:
                 self._change_setting("workshop.p2p.slow_mode", "true" if on else "false")
             case wish.SetNetwork(network, name):
                 self.network, self.network_name = network, name
-                await self._switch_dht()
+                await self._switch_discovery()
                 self.transfers.settings_changed()
             case wish.SetLobby(room, issuers, tickets, secret):
                 self.hall.lobby = Lobby.of(room, issuers, tickets, secret) if room else None

@@ -89,6 +89,8 @@ SLEEP_AFTER = 60.0
 """Seconds without a peer after which a shared package closes its files and its swarm."""
 VISITORS_MAX = 16
 """Peers that wait while a sleeping package wakes; a fraction of a second, and those who wait cost us a socket each."""
+NEIGHBOUR_SECONDS = 1800.0
+"""For so long a sleeping package is not woken again by the same peer of this network."""
 HEARD_OF_MAX = 500
 """Peers of each source that are remembered for a swarm that is not there yet."""
 HOLDS = frozenset({Reason.LOBBY_FIRST, Reason.TIER, Reason.SLOT})
@@ -199,6 +201,8 @@ class Transfer:
         self.extra_peers: list[Endpoint] = []
         self.presence: Presence | None = None
         """How others find it; None while they must not."""
+        self._neighbours: dict[Endpoint, float] = {}
+        """When we went to see them."""
         self._heard_of: dict[PeerSource, list[Endpoint]] = {}
         """Peers for a swarm that is not there yet."""
         self._meeting: MetadataFetch | None = None
@@ -838,9 +842,21 @@ class Transfer:
             self._remember(peers, source)
             return
         _seeds, leechers = self._look_around()
+        if source is PeerSource.LSD:
+            leechers += self._meet_neighbours(peers)
         # Of those who have everything already there is nothing to be had and nothing to be given.
         if leechers and self.is_shared:
             self._call(lambda exchange: exchange.swarm.add_candidates(peers, source))
+
+    def _meet_neighbours(self, peers: Sequence[Endpoint]) -> int:
+        """How many of this network are worth a look, since nobody says whether they have everything: each once in a
+        while."""
+        now = self._session.world.clock.now()
+        fresh = [peer for peer in peers if now - self._neighbours.get(peer, -math.inf) >= NEIGHBOUR_SECONDS]
+        if len(self._neighbours) + len(fresh) > HEARD_OF_MAX:
+            self._neighbours.clear()
+        self._neighbours.update(dict.fromkeys(fresh, now))
+        return len(fresh)
 
     def _remember(self, peers: Sequence[Endpoint], source: PeerSource) -> None:
         """For the swarm that will be."""

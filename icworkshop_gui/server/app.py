@@ -84,6 +84,8 @@ def start_engine(config: ServerConfig) -> Engine:
             "workshop.p2p.sharing": "true",
             # What only this house can reach is told to nobody outside it.
             "workshop.p2p.dht": "true" if config.public_url and not is_local_url(config.public_url) else "false",
+            # Whoever knows of its packages knows where it is.
+            "workshop.p2p.lsd": "false",
         },
     ).start()
 

@@ -79,7 +79,7 @@ def measure(direction: str, rate: int, torrent: Path, source: Path, work: Path, 
     log = work / "log"
     seed_port, leech_port = free_port(), free_port()
     ours = [sys.executable, "-c", COUNTED, str(log), direction, "torrent"]
-    more = ["--no-trackers", "--no-dht", "--json", f"--limit-{direction}", format_rate(rate)]
+    more = ["--no-trackers", "--no-dht", "--no-lsd", "--json", f"--limit-{direction}", format_rate(rate)]
     other = [sys.executable, "-c", LIBTORRENT]
     seed = [*other, "seed", str(torrent), str(source), str(seed_port), "0"]
     leech = [*ours, "download", str(torrent), "--to", str(work / "to"), "--port", str(leech_port)]

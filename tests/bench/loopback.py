@@ -76,7 +76,7 @@ def side(program: str, role: str, torrent: Path, folder: Path, port: int, peer: 
             ["seed", str(torrent), str(folder)] if role == "seed" else ["download", str(torrent), "--to", str(folder)]
         )
         more = [] if role == "seed" else ["--keep-seeding", "--peer", f"127.0.0.1:{peer}"]
-        command = [*ours, *what, *more, "--port", str(port), "--no-trackers", "--no-dht", "--json"]
+        command = [*ours, *what, *more, "--port", str(port), "--no-trackers", "--no-dht", "--no-lsd", "--json"]
     environment = {**os.environ, "IC_DATA_DIR": str(folder.parent / f"data-{role}")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's program has its byte code at hand
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

@@ -142,7 +142,7 @@ def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
         assert code == 0, errors
         shown = cli("torrent", "show", path)[1][0]
         assert (shown["web_seeds"], shown["http_seeds"]) == ([server.url, "https://mirror.example/x/"], [])
-        download = ("torrent", "download", path, "--no-trackers", "--no-dht", "--to")
+        download = ("torrent", "download", path, "--no-trackers", "--no-dht", "--no-lsd", "--to")
         code, lines, errors = cli(*download, tmp_path / "to", "--webseed", server.url, env=env)
         assert code == 0, errors
         size = sum(200_000 + number for number in range(5))
@@ -152,7 +152,7 @@ def test_a_torrent_with_web_seeds(tmp_path: Path) -> None:
             assert (tmp_path / "to" / root.name / name).read_bytes() == (root / name).read_bytes()
         assert errors == ""
         # Not when it is not wished.
-        with Program("torrent", "seed", path, root.parent, "--no-dht", "--json", env=env) as seeder:
+        with Program("torrent", "seed", path, root.parent, "--no-dht", "--no-lsd", "--json", env=env) as seeder:
             peer = f"127.0.0.1:{seeder.event('ready')['port']}"
             code, lines, errors = cli(*download, tmp_path / "again", "--webseed", server.url, "--no-webseeds",
                                       "--peer", peer, env=env)  # fmt: skip
@@ -169,7 +169,7 @@ def test_an_interrupt_saves_and_the_same_command_goes_on(tmp_path: Path) -> None
     path = tmp_path / "slow.torrent"
     path.write_bytes(torrent(data, name="slow.bin", piece_length=65536))
     env = {"IC_DATA_DIR": str(tmp_path / "data")}
-    with Program("torrent", "seed", path, source, "--no-dht", "--json", env=env) as seeder:
+    with Program("torrent", "seed", path, source, "--no-dht", "--no-lsd", "--json", env=env) as seeder:
         port = seeder.event("ready")["port"]
         arguments = (
             "torrent",
@@ -180,6 +180,7 @@ def test_an_interrupt_saves_and_the_same_command_goes_on(tmp_path: Path) -> None
             "--peer",
             f"127.0.0.1:{port}",
             "--no-dht",
+            "--no-lsd",
             "--json",
         )
         with Program(*arguments, "--limit-down", "2 MB/s", env=env) as download:

@@ -28,7 +28,7 @@ def test_a_torrent_that_is_complete_needs_no_http_and_nothing_of_packages(tmp_pa
         "from icworkshop_gui.cli.__main__ import main\n"
         "try:\n"
         f"    main(['torrent', 'download', {str(torrent)!r}, '--to', {str(tmp_path)!r}, '--no-trackers', '--no-dht',\n"
-        f"          '--data-dir', {str(tmp_path / 'data')!r}])\n"
+        f"          '--no-lsd', '--data-dir', {str(tmp_path / 'data')!r}])\n"
         "except SystemExit as ended:\n"
         "    print('ended', ended.code)\n"
         f"print('loaded', [name for name in {UNUSED!r} if name in sys.modules])\n"

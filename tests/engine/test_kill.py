@@ -47,16 +47,17 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     env = {"IC_DATA_DIR": str(tmp_path / "data")}
     downstream_env = {"IC_DATA_DIR": str(tmp_path / "downstream-data")}
     port = free_port()
-    with Program("torrent", "seed", torrent, source.parent, "--no-dht", "--json", env=env) as seeder:
+    with Program("torrent", "seed", torrent, source.parent, "--no-dht", "--no-lsd", "--json", env=env) as seeder:
         seed_port = seeder.event("ready")["port"]
         arguments = (
             "torrent", "download", torrent, "--to", tmp_path / "victim", "--peer", f"127.0.0.1:{seed_port}",
-            "--port", str(port), "--limit-down", RATE, "--keep-seeding", "--no-trackers", "--no-dht", "--json",
+            "--port", str(port), "--limit-down", RATE, "--keep-seeding", "--no-trackers", "--no-dht", "--no-lsd",
+            "--json",
         )  # fmt: skip
         # A peer that knows nobody but the victim: what the victim serves, it gets.
         with Program(
             "torrent", "download", torrent, "--to", tmp_path / "downstream", "--peer", f"127.0.0.1:{port}",
-            "--no-trackers", "--no-dht", "--json", env=downstream_env,
+            "--no-trackers", "--no-dht", "--no-lsd", "--json", env=downstream_env,
         ) as downstream:  # fmt: skip
             best = 0
             for _ in range(KILLS):

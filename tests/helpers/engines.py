@@ -67,7 +67,8 @@ class Engine:
 @contextmanager
 def engine(folder: Path, *sources: str, listen_host: str = "127.0.0.1", **settings: str) -> Iterator[Engine]:
     """`settings`: last part of the key, in text form; sharing is not limited unless said so."""
-    chosen = {"listen_port": "0", "max_upload_speed": "unlimited", **settings}
+    # Tests that run at the same time share the loopback's multicast group: only those about it take part.
+    chosen = {"listen_port": "0", "max_upload_speed": "unlimited", "lsd": "false", **settings}
     host = EngineHost(
         data_dir=folder,
         sources=sources,

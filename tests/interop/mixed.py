@@ -74,7 +74,15 @@ def run(work: Path) -> tuple[int, list[Finish]]:
             environment = {"IC_DATA_DIR": str(work / name)}
             return stack.enter_context(
                 Program(
-                    "torrent", *arguments, "--port", str(free_port()), *named, "--no-dht", "--json", env=environment
+                    "torrent",
+                    *arguments,
+                    "--port",
+                    str(free_port()),
+                    *named,
+                    "--no-dht",
+                    "--no-lsd",
+                    "--json",
+                    env=environment,
                 )
             )
 

@@ -115,6 +115,7 @@ def test_they_seed_we_download(partner: Partner, published: tuple[Path, Path], t
         "--peer",
         f"127.0.0.1:{partner.port}",
         "--no-dht",
+        "--no-lsd",
         env=ours(tmp_path),
         timeout=90,
     )
@@ -132,7 +133,8 @@ def test_we_seed_they_download(partner: Partner, published: tuple[Path, Path], t
     arguments = [] if partner.takes_loopback_from_tracker else ["--peer", f"127.0.0.1:{partner.port}"]
     if arguments:
         partner.leech(torrent, to)
-    with Program("torrent", "seed", torrent, root.parent, "--port", str(port), *arguments, "--no-dht", "--json",
+    with Program("torrent", "seed", torrent, root.parent, "--port", str(port), *arguments, "--no-dht", "--no-lsd",
+                 "--json",
                  env=ours(tmp_path)) as seeder:  # fmt: skip
         assert seeder.event("ready")["port"] == port
         if not arguments:

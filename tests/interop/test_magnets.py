@@ -57,7 +57,9 @@ def test_they_seed_we_have_the_link(partner: Partner, published: tuple[Path, Pat
     to = tmp_path / "to"
     peer = ("--peer", f"127.0.0.1:{partner.port}")
     data = {"IC_DATA_DIR": str(tmp_path / "data")}
-    code, lines, errors = cli("torrent", "download", link, "--to", to, *peer, "--no-dht", env=data, timeout=90)
+    code, lines, errors = cli(
+        "torrent", "download", link, "--to", to, *peer, "--no-dht", "--no-lsd", env=data, timeout=90
+    )
     assert code == 0, (lines[-3:], errors)
     assert lines[-1]["wasted"] == 0
     assert digests(to / root.name) == digests(root)
@@ -71,7 +73,8 @@ def test_we_seed_they_have_the_link(partner: Partner, published: tuple[Path, Pat
     arguments = [] if partner.takes_loopback_from_tracker else ["--peer", f"127.0.0.1:{partner.port}"]
     if arguments:
         partner.leech(link, to)
-    with Program("torrent", "seed", torrent, root.parent, "--port", str(port), *arguments, "--no-dht", "--json",
+    with Program("torrent", "seed", torrent, root.parent, "--port", str(port), *arguments, "--no-dht", "--no-lsd",
+                 "--json",
                  env={"IC_DATA_DIR": str(tmp_path / "data")}) as seeder:  # fmt: skip
         seeder.event("ready")
         if not arguments:

@@ -40,6 +40,7 @@ class SimInternet:
     listeners: dict[tuple[str, int], Callable[[Stream], None]] = field(default_factory=dict)
     sockets: dict[tuple[str, int], OnDatagram] = field(default_factory=dict)
     web: dict[tuple[str, int], Ask] = field(default_factory=dict)
+    groups: dict[Endpoint, list[_Multicast]] = field(default_factory=dict)
     datagrams: int = 0
     """Sent so far."""
     unreachable: set[str] = field(default_factory=set)
@@ -88,6 +89,35 @@ class _Datagrams:
 
     def close(self) -> None:
         self.net.sockets.pop((self.host.address, self.port), None)
+
+
+@dataclass(eq=False)
+class _Multicast:
+    """Reaches all hosts of the same /24 that have joined, itself included."""
+
+    net: SimInternet
+    host: Host
+    group: Endpoint
+    on_datagram: OnDatagram
+
+    @property
+    def port(self) -> int:
+        return self.group.port
+
+    def send(self, data: bytes, endpoint: Endpoint) -> None:
+        here = Endpoint(self.host.address, self.port)
+        for other in self.net.groups.get(endpoint, ()):
+            if Endpoint(other.host.address, self.port).subnet == here.subnet:
+                self.net.datagrams += 1
+                self.net.wires.loop.call_later(0.001, other.hear, data, here)
+
+    def hear(self, data: bytes, source: Endpoint) -> None:
+        if self in self.net.groups[self.group]:
+            self.on_datagram(data, source)
+
+    def close(self) -> None:
+        if self in self.net.groups[self.group]:
+            self.net.groups[self.group].remove(self)
 
 
 def _nothing(*_: object) -> None:
@@ -168,6 +198,13 @@ class SimNetwork:
             raise OSError(errno.EADDRINUSE, "address in use")
         self._net.listeners[self.host.address, port] = on_stream
         return _Listener(self._net, self.host, port)
+
+    async def multicast(self, group: Endpoint, on_datagram: OnDatagram) -> _Multicast:
+        if group.is_ipv6:
+            raise OSError(errno.EADDRNOTAVAIL, "the simulated networks speak IPv4")
+        socket = _Multicast(self._net, self.host, group, on_datagram)
+        self._net.groups.setdefault(group, []).append(socket)
+        return socket
 
     async def datagrams(self, port: int, on_datagram: OnDatagram, *, ipv6: bool = False) -> _Datagrams:
         if ipv6 != (":" in self.host.address):

@@ -526,6 +526,26 @@ SETTINGS: tuple[Setting, ...] = (
         synonyms="dht distributed hash table trackerless nodes kademlia privacy",
     ),
     Setting(
+        key="workshop.p2p.pex",
+        kind=Kind.BOOL,
+        default="true",
+        category="Network",
+        label="Find players through other players",
+        help="Those who exchange a package with you name others who have it (PEX), and hear of them from you. Applies "
+        "to what starts from now on. Private torrents never do it.",
+        synonyms="pex peer exchange privacy",
+    ),
+    Setting(
+        key="workshop.p2p.lsd",
+        kind=Kind.BOOL,
+        default="true",
+        category="Network",
+        label="Find players on your own network",
+        help="Asks the computers around you (local service discovery), so that a package comes from the next room and "
+        "not over the Internet. They can then see that you have it. Private torrents never do it.",
+        synonyms="lsd local service discovery lan multicast wlan party privacy",
+    ),
+    Setting(
         key="workshop.p2p.dht_nodes",
         kind=Kind.HOSTS,
         default="",

@@ -43,6 +43,15 @@ class ChargedNetwork:
 
         return _ChargedSocket(await self._inner.datagrams(port, received, ipv6=ipv6), self._up, header)
 
+    async def multicast(self, group: Endpoint, on_datagram: Callable[[bytes, Endpoint], None]) -> DatagramSocket:
+        header = UDP_IPV6 if group.is_ipv6 else UDP_IPV4
+
+        def received(data: bytes, endpoint: Endpoint) -> None:
+            self._down.charge(len(data) + header)
+            on_datagram(data, endpoint)
+
+        return _ChargedSocket(await self._inner.multicast(group, received), self._up, header)
+
     async def resolve(self, host: str, port: int) -> tuple[Endpoint, ...]:
         return await self._inner.resolve(host, port)
 

@@ -72,6 +72,11 @@ class Network(Protocol):
         """Open a UDP socket."""
         ...
 
+    async def multicast(self, group: Endpoint, on_datagram: Callable[[bytes, Endpoint], None]) -> DatagramSocket:
+        """Listen to what is sent to this group and its port, beside other programs; what is sent to it stays on this
+        network. OSError where there is no such network."""
+        ...
+
     async def resolve(self, host: str, port: int) -> tuple[Endpoint, ...]:
         """Addresses of a name, IPv4 and IPv6. OSError when there are none."""
         ...

@@ -15,7 +15,7 @@ from icworkshop_gui.engine.net.public_address import is_numeric
 from icworkshop_gui.engine.net.stream import Stream
 from icworkshop_gui.engine.net.tcp import BACKLOG, TcpAcceptor, TcpStream
 from icworkshop_gui.engine.net.transport_stream import TransportStream
-from icworkshop_gui.engine.net.udp import TransportUdpSocket, UdpSocket, bind_udp
+from icworkshop_gui.engine.net.udp import TransportUdpSocket, UdpSocket, bind_multicast, bind_udp
 
 if TYPE_CHECKING:
     from icworkshop_gui.engine.net.http import HttpClient
@@ -78,6 +78,16 @@ class RealNetwork:
         if self._host == "127.0.0.1" and ipv6:
             host = "::1"
         sock = bind_udp(host, port)
+        if watches_sockets(loop):
+            return UdpSocket(sock, on_datagram)
+        _, protocol = await loop.create_datagram_endpoint(lambda: TransportUdpSocket(on_datagram), sock=sock)
+        return protocol
+
+    async def multicast(self, group: Endpoint, on_datagram: OnDatagram) -> UdpSocket | TransportUdpSocket:
+        loop = asyncio.get_running_loop()
+        if self._host and (":" in self._host) != group.is_ipv6:
+            raise OSError(errno.EADDRNOTAVAIL, "not a network of this family")
+        sock = bind_multicast(group, self._host)
         if watches_sockets(loop):
             return UdpSocket(sock, on_datagram)
         _, protocol = await loop.create_datagram_endpoint(lambda: TransportUdpSocket(on_datagram), sock=sock)

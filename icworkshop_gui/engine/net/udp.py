@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import sys
 from typing import Final, cast
 
 from icworkshop_gui.core.address import Endpoint
@@ -31,6 +33,42 @@ def bind_udp(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_multicast(group: Endpoint, host: str = "") -> socket.socket:
+    """A non-blocking UDP socket that hears `group`, on the interface with the address `host` or the usual one.
+
+    What it sends reaches one hop, and the programs of this computer. OSError where that cannot be.
+    """
+    family = socket.AF_INET6 if group.is_ipv6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT") and sys.platform != "linux":
+            # Of datagrams to a group Linux gives each socket one with SO_REUSEADDR alone; the BSDs want this as well.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(("::", group.port))
+            index = 0
+            joined = socket.inet_pton(family, group.host) + struct.pack("@I", index)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, joined)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
+        else:
+            # Windows cannot bind to a group; elsewhere that keeps out what was not sent to it.
+            sock.bind(("" if sys.platform == "win32" else group.host, group.port))
+            ours = socket.inet_aton(host or "0.0.0.0")
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group.host) + ours)
+            if host:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ours)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
     except OSError:
         sock.close()
         raise

@@ -27,6 +27,7 @@ from icworkshop_gui.engine.swarm.rates import RateMeter
 from icworkshop_gui.engine.swarm.requests import Pipeline
 from icworkshop_gui.engine.swarm.scoring import PeerScore
 from icworkshop_gui.engine.swarm.uploads import UploadQueue
+from icworkshop_gui.wire.peer.extensions import lt_donthave
 from icworkshop_gui.wire.peer.extensions.handshake import ExtensionHandshake
 from icworkshop_gui.wire.peer.messages import (
     AllowedFast,
@@ -555,6 +556,18 @@ class Peer:
             self._named_node = True
             self._side.named_node(Endpoint(self.endpoint.host, event.number))
 
+    def heard_donthave(self, payload: bytes) -> None:
+        """A piece that it told of is gone (BEP 54). What is asked of that is refused, or given up in time."""
+        try:
+            bit = 1 << lt_donthave.parse(payload, self._tracker.length)
+        except RemoteProtocolError as error:
+            self.drop(error.reason, fault=True)
+            return
+        if self.view.has & bit:
+            self.view.has &= ~bit
+            self._side.counts.remove(bit)
+            self.update_interest(self._side.may_ask and self.is_interesting)
+
     def _on_nothing(self, event: HaveNone | Suggest, now: float) -> None:
         """Says nothing that we act on."""
 
@@ -609,6 +622,9 @@ class Peer:
         if event.listen_port is not None and self.dial_endpoint is None:
             self.dial_endpoint = Endpoint(self.endpoint.host, event.listen_port)
             self._side.learned_port(self)
+        if event.upload_only and self._tracker.is_complete:
+            self.drop("neither of us downloads")  # BEP 21
+            return
         self._side.greeted(self)
 
 

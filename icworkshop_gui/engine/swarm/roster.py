@@ -189,7 +189,7 @@ class Roster:
         if endpoint is None:
             return
         short = not peer.incoming and now - peer.connected_at < self._config.snub_timeout
-        if peer.is_seed and we_are_seed:
+        if we_are_seed and (peer.is_seed or peer.wire.remote.upload_only):
             self._pool.left(endpoint, now, rest=SEED_REST)
         elif fault or (short and not peer.pipeline.received and not peer.uploaded):
             self._pool.failed(endpoint, now)

@@ -31,6 +31,7 @@ from icworkshop_gui.engine.swarm.hints import Hints
 from icworkshop_gui.engine.swarm.metadata_serving import MetadataServing
 from icworkshop_gui.engine.swarm.pace import RequestPace
 from icworkshop_gui.engine.swarm.peer import Peer
+from icworkshop_gui.engine.swarm.pex import PeerExchange
 from icworkshop_gui.engine.swarm.picker import PiecePicker
 from icworkshop_gui.engine.swarm.piece_tracker import PieceTracker
 from icworkshop_gui.engine.swarm.rates import RateMeter
@@ -47,7 +48,7 @@ from icworkshop_gui.engine.swarm.webseed.gates import PeersView
 from icworkshop_gui.engine.swarm.webseed.seed import WebSeed
 from icworkshop_gui.engine.world import World
 from icworkshop_gui.store.storage import Storage
-from icworkshop_gui.wire.peer.extensions import EXTENSIONS, ut_metadata, without
+from icworkshop_gui.wire.peer.extensions import lt_donthave, ut_metadata, ut_pex, without
 from icworkshop_gui.wire.peer.handshake import Handshake, our_reserved
 from icworkshop_gui.wire.peer.messages import Extended
 from icworkshop_gui.wire.peer.peer_wire import PeerWire
@@ -119,6 +120,7 @@ class Swarm:
         hints: Hints | None = None,
         info: bytes = b"",
         on_node: Callable[[Endpoint], None] | None = None,
+        pex: bool = True,
     ) -> None:
         """`have` is copied; `wanted` None: all. `piece_hash(i)`: SHA-1 of piece i.
 
@@ -129,6 +131,7 @@ class Swarm:
         `on_node`: told of nodes of the DHT that peers have; None: we have none, or this torrent has no part in it.
         `hints`: what is known of pieces that are not had; those that prove wrong are taken out of it.
         `info`: the info dict, given to those who only know its hash (BEP 9), unless the torrent is private.
+        `pex`: peers may be exchanged with peers (BEP 11); never for a private torrent.
         """
         self.clock = world.clock
         self.config = config or SwarmConfig()
@@ -180,7 +183,11 @@ class Swarm:
         )
         self._showing = Showing(self.tracker, self.counts, self._peers, world.rng)
         self._metadata = MetadataServing(b"" if private else info)
-        self._extensions = EXTENSIONS if self._metadata.size else without(ut_metadata.NAME)
+        self._pex: PeerExchange | None = None
+        if pex and not private:
+            self._pex = PeerExchange(self._peers, lambda found: self.add_candidates(found, PeerSource.PEX))
+        lacking = (*(() if self._metadata.size else (ut_metadata.NAME,)), *(() if self._pex else (ut_pex.NAME,)))
+        self._extensions = without(*lacking)
         self._web = WebSeeds(self, world.network, self._limit_down, world.rng, web_slots)
 
         self._running = False
@@ -464,6 +471,8 @@ class Swarm:
         self.tracker.end_exclusive(peer.key)
         self._serving.forget(peer)
         self._metadata.forget(peer)
+        if self._pex is not None:
+            self._pex.forget(peer)
         self._showing.forget(peer)
         if self._running:
             self.blocks_released()
@@ -479,6 +488,10 @@ class Swarm:
     def heard(self, peer: Peer, event: Extended) -> None:
         if event.name == ut_metadata.NAME:
             self._metadata.heard(peer, event, self.clock.now())
+        elif event.name == ut_pex.NAME and self._pex is not None:
+            self._pex.heard(peer, event, self.clock.now())
+        elif event.name == lt_donthave.NAME:
+            peer.heard_donthave(event.payload)
         elif self._reserved.heard(peer, event):
             self.interest_changed()
 
@@ -657,6 +670,8 @@ class Swarm:
             peer.ask(now)
         self._serving.tick(now, seeding=self._is_seeding)
         self._showing.tick()
+        if self._pex is not None:
+            self._pex.tick(now)
         self.limits_changed()
         self._roster.make_room(now)
         self._roster.turn_over(now)

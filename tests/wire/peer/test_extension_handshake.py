@@ -23,7 +23,7 @@ from icworkshop_gui.wire.peer.extensions.handshake import (
 def test_ours_says_who_we_are_and_what_we_can_do() -> None:
     fields = bencode.decode(encode(EXTENSIONS, listen_port=19711, your_ip="10.0.0.7", upload_only=True))
     assert fields == {
-        b"m": {b"ic_auth": 1, b"ic_priority": 2, b"ut_metadata": 3},
+        b"m": {b"ic_auth": 1, b"ic_priority": 2, b"lt_donthave": 5, b"ut_metadata": 3, b"ut_pex": 4},
         b"p": 19711,
         b"reqq": 2000,
         b"upload_only": 1,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from icworkshop_gui.wire.peer.extensions import ic_auth, ic_priority, ut_metadata
+from icworkshop_gui.wire.peer.extensions import ic_auth, ic_priority, lt_donthave, ut_metadata, ut_pex
 
-EXTENSIONS: Mapping[str, int] = MappingProxyType({ic_auth.NAME: 1, ic_priority.NAME: 2, ut_metadata.NAME: 3})
+EXTENSIONS: Mapping[str, int] = MappingProxyType(
+    {ic_auth.NAME: 1, ic_priority.NAME: 2, ut_metadata.NAME: 3, ut_pex.NAME: 4, lt_donthave.NAME: 5}
+)
 """What we announce: name -> the number under which peers send it to us, 1..255."""
 
 
