@@ -180,7 +180,7 @@ def test_cancelled_and_failed_installs_leave_what_was_there(
         store.installs.install(package.ref, target)
     assert caught.value.fault is StorageFault.FULL
     assert files_in(target) == package.files
-    assert not store.packages.get(package.ref).is_installed
+    assert store.packages.get(package.ref).is_installed
 
 
 def test_an_update_in_place_keeps_what_the_player_put_there(store: Store, tmp_path: Path) -> None:
