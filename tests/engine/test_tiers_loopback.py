@@ -68,11 +68,13 @@ def test_a_lobby_beside_busy_downloads_under_a_limit(tmp_path: Path) -> None:
 
 def test_a_ticket_opens_a_slot_where_a_claim_opens_none(tmp_path: Path) -> None:
     host, player, room = b"\1" * 32, b"\2" * 32, b"r" * 16
+    # The seed would name them to each other, and they would help each other out.
+    apart = {"pex": "false", "lsd": "false", "dht": "false"}
     with (
-        engine(tmp_path / "seed", upload_slots="1", max_upload_speed="1 MB/s") as seed,
-        engine(tmp_path / "first") as first,
-        engine(tmp_path / "claimant") as claimant,
-        engine(tmp_path / "member") as member,
+        engine(tmp_path / "seed", upload_slots="1", max_upload_speed="1 MB/s", **apart) as seed,
+        engine(tmp_path / "first", **apart) as first,
+        engine(tmp_path / "claimant", **apart) as claimant,
+        engine(tmp_path / "member", **apart) as member,
     ):
         metainfo = share(seed, tmp_path / "source", ["user"])["user"]
         info_hash = Metainfo.parse(metainfo).swarm_hash
