@@ -2,7 +2,8 @@
 
 The new tree is made beside the old one, complete and flushed, with a note of what it is inside it. Where the system can
 exchange two names (Linux, renameat2) there is no moment without a tree; elsewhere two renames leave a moment in which a
-crash is undone at the next start. Either the old set is there or the new one, never a mixture.
+crash is undone at the next start. Either the old set is there or the new one, never a mixture. What the player put into
+the folder moves along; a folder of that name that is not ours is kept beside it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from icworkshop_gui.formats.namespace import Namespace
 from icworkshop_gui.store.blobs import BlobStore
 from icworkshop_gui.store.clone import EVERY_WAY, FileMaker, How
 from icworkshop_gui.store.disk import require_space
-from icworkshop_gui.store.durable import disk_errors, remove_tree, sync_files, sync_folder, write_file
+from icworkshop_gui.store.durable import disk_errors, remove_tree, replace_file, sync_files, sync_folder
 from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, never, no_progress
 from icworkshop_gui.store.package_files import OpenPackage, make_file, segment_of, segments_of
 from icworkshop_gui.store.packages import Packages
+from icworkshop_gui.store.safe_open import remove_below
+from icworkshop_gui.store.strays import move_along
 
 log = logging.getLogger("icw.store")
 
@@ -92,10 +95,11 @@ class ActiveFolder:
         that was there is there."""
         with self._lock:
             fresh = self._beside("new")
+            with disk_errors():
+                self._recover()
+                self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with disk_errors():
-                    self._recover()
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
                     fresh.mkdir()
                 self._fill(fresh, namespace, FileMaker(ways), progress, cancel)
                 note = {
@@ -103,24 +107,21 @@ class ActiveFolder:
                     "gameplay": wanted.gameplay,
                     "presentation": wanted.presentation,
                     "sources": [str(ref) for ref in wanted.sources],
+                    "files": [entry.file.path for entry in namespace.entries],
                 }
                 with disk_errors():
-                    write_file(fresh / NOTE, json.dumps(note, indent=1).encode())
+                    replace_file(fresh / NOTE, json.dumps(note, indent=1).encode())
                     sync_folder(fresh)
-                    self._swap(fresh)
             except BaseException:
                 with disk_errors():
                     remove_tree(fresh)
                 raise
-
-    def clear(self) -> None:
-        """Show no set."""
-        with self._lock, disk_errors():
-            self._recover()
-            if os.path.lexists(self.path):
-                os.replace(self.path, self._beside("gone"))
-                sync_folder(self.path.parent)
-            remove_tree(self._beside("gone"))
+            with disk_errors():
+                try:
+                    self._swap(fresh)
+                except BaseException:
+                    self._recover()
+                    raise
 
     def _fill(self, fresh: Path, namespace: Namespace, maker: FileMaker, progress: Progress, cancel: Cancel) -> None:
         by_source: defaultdict[PackageRef, set[str]] = defaultdict(set)
@@ -155,32 +156,68 @@ class ActiveFolder:
         return self.path.with_name(f".{self.path.name}.icw-{word}")
 
     def _swap(self, fresh: Path) -> None:
+        old = self._beside("old")
         if not os.path.lexists(self.path):
             os.replace(fresh, self.path)
         elif exchange(fresh, self.path):
-            os.replace(fresh, self._beside("gone"))
+            os.replace(fresh, old)
         else:
-            os.replace(self.path, self._beside("old"))
+            os.replace(self.path, old)
             os.replace(fresh, self.path)
-            sync_folder(self.path.parent)
-            os.replace(self._beside("old"), self._beside("gone"))
         sync_folder(self.path.parent)
-        try:
-            remove_tree(self._beside("gone"))
-        except (OSError, StorageError) as error:
-            # A program that has a file of it open (Windows): the next activation or start takes it away.
-            log.info("event=old-set-kept: %s", error)
+        self._put_away(old)
 
     def _recover(self) -> None:
         """Undo or complete a swap that a crash interrupted."""
         old = self._beside("old")
-        if os.path.lexists(old):
-            if os.path.lexists(self.path):
-                remove_tree(old)
-            else:
-                os.replace(old, self.path)
-        for word in ("new", "gone"):
-            remove_tree(self._beside(word))
+        if os.path.lexists(old) and not os.path.lexists(self.path):
+            os.replace(old, self.path)
+        self._put_away(old)
+        fresh = self._beside("new")
+        if (fresh / NOTE).is_file():
+            # Complete: it was never put in its place, or it is the old one and was just taken out of it.
+            self._put_away(fresh)
+        for name in (fresh, self._beside("gone")):
+            remove_tree(name)
+
+    def _put_away(self, old: Path) -> None:
+        """Take a set away. What is not ours in it moves into the new one, or stays beside it where that cannot be."""
+        if not os.path.lexists(old):
+            return
+        ours = _files_of(old)
+        if ours is None or move_along(old, self.path, ours):
+            if ours is not None:
+                for path in ours:
+                    remove_below(old, path)
+            kept = self._free_name()
+            os.replace(old, kept)
+            sync_folder(self.path.parent)
+            log.warning("event=players-files-kept path=%s", kept)
+            return
+        # Nothing of it is wanted any more, and a name says so: half removed it has no note to tell.
+        gone = self._beside("gone")
+        remove_tree(gone)
+        os.replace(old, gone)
+        try:
+            remove_tree(gone)
+        except (OSError, StorageError) as error:
+            # A program that has a file of it open (Windows): the next activation or start takes it away.
+            log.info("event=old-set-kept: %s", error)
+
+    def _free_name(self) -> Path:
+        number = 1
+        while os.path.lexists(name := self.path.with_name(f"{self.path.name}-kept-{number}")):
+            number += 1
+        return name
+
+
+def _files_of(folder: Path) -> frozenset[tuple[str, ...]] | None:
+    """What we made in this folder, by its note; None when it has none, so that nothing of it is known to be ours."""
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+        return frozenset([(NOTE,), *(tuple(str(path).split("/")) for path in note["files"])])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def exchange(one: Path, other: Path) -> bool:

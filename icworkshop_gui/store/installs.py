@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +27,7 @@ from icworkshop_gui.store.hashing import Cancel, Cancelled, Progress, hash_file,
 from icworkshop_gui.store.package_files import OpenPackage, make_file, segment_of, segments_of
 from icworkshop_gui.store.packages import Packages
 from icworkshop_gui.store.safe_open import open_below, remove_below
+from icworkshop_gui.store.strays import move_along
 
 log = logging.getLogger("icw.store")
 
@@ -311,23 +312,9 @@ def _swap(fresh: Path, target: Path, ours: set[tuple[str, ...]]) -> None:
 
 def _move_along(old: Path, target: Path, ours: set[tuple[str, ...]]) -> None:
     """Move what is not ours from the old folder into the new one, and delete the rest."""
-    if not old.is_dir():
-        return
-    for path in list(_files_below(old)):
-        place = target.joinpath(*path)
-        if path not in ours and not os.path.lexists(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(old.joinpath(*path), place)
-    remove_tree(old)
-
-
-def _files_below(folder: Path) -> Iterator[tuple[str, ...]]:
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            for path in _files_below(Path(entry.path)):
-                yield (entry.name, *path)
-        else:
-            yield (entry.name,)
+    if old.is_dir():
+        move_along(old, target, ours)
+        remove_tree(old)
 
 
 def _recover(target: Path, ours: set[tuple[str, ...]]) -> None:

@@ -81,9 +81,6 @@ def test_a_set_takes_the_place_of_another(store: Store) -> None:
         assert sorted(path.name for path in store.paths.active.parent.iterdir() if "active" in path.name) == ["active"]
     blob = store.blobs.path(samples()[0].skeleton.files[-1].sha256)
     assert os.stat(blob).st_nlink > 1 or os.stat(blob).st_blocks, "its bytes are not on the disk twice"
-    store.active.clear()
-    assert store.active.read() is None
-    assert not store.paths.active.exists()
 
 
 def test_fingerprints_are_of_what_is_there(store: Store) -> None:
@@ -107,6 +104,43 @@ def test_what_fails_or_is_cancelled_leaves_the_set_that_was_there(store: Store) 
     assert not list(store.paths.active.parent.glob(".active*"))
 
 
+def test_what_the_player_put_there_moves_along(store: Store) -> None:
+    store.active.activate(*namespace(store, *ALL))
+    mine = store.paths.active / "saves" / "game 1.sav"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    store.active.activate(*namespace(store, *ONE))
+    assert shown(store) == {**TREES[1], "saves/game 1.sav": b"mine"}
+    assert sorted(path.name for path in store.paths.active.parent.iterdir() if "active" in path.name) == ["active"]
+
+
+@pytest.mark.logs
+def test_what_of_the_players_has_no_place_is_kept_beside(store: Store) -> None:
+    store.active.activate(*namespace(store, *ONE))
+    (store.paths.active / "new").write_bytes(b"a file where the next set has a folder")
+    (store.paths.active / "packed").mkdir()
+    (store.paths.active / "packed" / "a.lua").write_bytes(b"mine")
+    store.active.activate(*namespace(store, *ALL))
+    assert shown(store) == TREES[3]
+    assert tree(store.paths.active.with_name("active-kept-1")) == {
+        "new": b"a file where the next set has a folder",
+        "packed/a.lua": b"mine",
+    }
+
+
+@pytest.mark.logs
+def test_a_folder_of_that_name_that_is_not_ours_is_kept(store: Store) -> None:
+    for number, name in ((1, "one"), (2, "two")):
+        if store.paths.active.exists():
+            (store.paths.active / NOTE).unlink()
+        else:
+            store.paths.active.mkdir()
+        (store.paths.active / f"{name}.txt").write_bytes(name.encode())
+        store.active.activate(*namespace(store, *ONE))
+        assert shown(store) == TREES[1]
+        assert tree(store.paths.active.with_name(f"active-kept-{number}"))[f"{name}.txt"] == name.encode()
+
+
 @pytest.mark.logs
 def test_a_note_that_says_nonsense_is_nobodys_set(store: Store) -> None:
     wanted, what = namespace(store, *ONE)
@@ -127,6 +161,7 @@ def test_it_dies_at_any_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ex
     store = open_store(begun)
     fill(store)
     store.active.activate(*namespace(store, *ONE))
+    (store.paths.active / "mine.sav").write_bytes(b"mine")
     store.close()
 
     def switch() -> None:
@@ -146,10 +181,10 @@ def test_it_dies_at_any_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ex
         store = open_store(place)
         active = store.active.read()
         assert active is not None
-        assert shown(store) == TREES[len(active.sources)]
+        assert shown(store) == {**TREES[len(active.sources)], "mine.sav": b"mine"}
         seen.add(len(active.sources))
         store.active.activate(*namespace(store, *ALL))
-        assert shown(store) == TREES[3]
+        assert shown(store) == {**TREES[3], "mine.sav": b"mine"}
         assert sorted(path.name for path in place.iterdir() if "active" in path.name) == ["active"]
         store.close()
         prepare()
