@@ -83,7 +83,8 @@ class Reviews(QObject):
 
 
 class _Review(QObject):
-    """One review, from the question to the deed.
+    """One review, from the question to the deed. What is asked, done and ticked is up to the two kinds below; Qt's
+    metaclass rules out `abc` here.
 
     Signals:
         ended(): nothing more will come of it.

@@ -44,6 +44,7 @@ class RowsModel(QAbstractTableModel, Generic[Row]):
         self._at: dict[Hashable, int] = {}
 
     def key(self, row: Row) -> Hashable:
+        """What makes it that row. Each model says; Qt's metaclass rules out `abc` here."""
         raise NotImplementedError
 
     @property

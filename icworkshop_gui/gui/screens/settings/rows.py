@@ -34,7 +34,7 @@ class Control(QWidget):
     """It stands below the words, not beside them."""
 
     def set_value(self, value: str) -> None:
-        """Show a value; never tells."""
+        """Show a value; never tells. Each control has its own; Qt's metaclass rules out `abc` here."""
         raise NotImplementedError
 
 
