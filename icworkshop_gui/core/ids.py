@@ -44,6 +44,12 @@ class InfoHashV2(_FixedBytes):
         return InfoHash(self[:20])
 
 
+def swarm_hashes(v1: InfoHash | None, v2: InfoHashV2 | None) -> tuple[InfoHash, ...]:
+    """What handshake, trackers and DHT carry: the v1 hash, and the first 20 bytes of the v2 one. The first of them is
+    ours to announce; a hybrid torrent has two, and peers may know it under either."""
+    return tuple(dict.fromkeys((*(() if v1 is None else (v1,)), *(() if v2 is None else (v2.truncated(),)))))
+
+
 class PeerId(_FixedBytes):
     """20 bytes that name one running program in one swarm (BEP 20 style)."""
 

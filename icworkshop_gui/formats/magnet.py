@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from icworkshop_gui.core.address import Endpoint
 from icworkshop_gui.core.errors import FormatError
-from icworkshop_gui.core.ids import InfoHash, InfoHashV2
+from icworkshop_gui.core.ids import InfoHash, InfoHashV2, swarm_hashes
 from icworkshop_gui.formats import urls
 from icworkshop_gui.formats.bencode import encode
 from icworkshop_gui.formats.paths import safe_element
@@ -80,16 +80,12 @@ class Magnet:
     @property
     def swarm_hash(self) -> InfoHash:
         """What handshake, trackers and DHT carry: the v1 hash, or the first 20 bytes of the v2 one."""
-        if self.info_hash is not None:
-            return self.info_hash
-        assert self.info_hash_v2 is not None
-        return self.info_hash_v2.truncated()
+        return self.swarm_hashes[0]
 
     @property
     def swarm_hashes(self) -> tuple[InfoHash, ...]:
         """All under which peers may know it: a hybrid torrent has two."""
-        v2 = () if self.info_hash_v2 is None else (self.info_hash_v2.truncated(),)
-        return tuple(dict.fromkeys((self.swarm_hash, *v2)))
+        return swarm_hashes(self.info_hash, self.info_hash_v2)
 
     def names(self, info: bytes) -> bool:
         """Is this the info dict, with every hash that the link has?"""

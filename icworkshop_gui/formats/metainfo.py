@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from icworkshop_gui.core.errors import FormatError
 from icworkshop_gui.core.geometry import Geometry
-from icworkshop_gui.core.ids import InfoHash, InfoHashV2
+from icworkshop_gui.core.ids import InfoHash, InfoHashV2, swarm_hashes
 from icworkshop_gui.core.units import BLOCK_SIZE, MIB
 from icworkshop_gui.formats import merkle, urls
 from icworkshop_gui.formats.bencode import TORRENT_LIMITS, Value, scan
@@ -126,16 +126,12 @@ class Metainfo:
     @property
     def swarm_hash(self) -> InfoHash:
         """What handshake, trackers and DHT carry: the v1 hash, or the first 20 bytes of the v2 one."""
-        if self.info_hash is not None:
-            return self.info_hash
-        assert self.info_hash_v2 is not None
-        return self.info_hash_v2.truncated()
+        return self.swarm_hashes[0]
 
     @property
     def swarm_hashes(self) -> tuple[InfoHash, ...]:
         """All under which peers may know it, `swarm_hash` first: a hybrid torrent has two."""
-        v2 = () if self.info_hash_v2 is None else (self.info_hash_v2.truncated(),)
-        return tuple(dict.fromkeys((self.swarm_hash, *v2)))
+        return swarm_hashes(self.info_hash, self.info_hash_v2)
 
     def piece_hash(self, index: int) -> bytes:
         """The SHA-1 that piece `index` must have; IndexError outside, and for a v2-only torrent."""
